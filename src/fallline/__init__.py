@@ -1,0 +1,59 @@
+"""Fallline: which optimizer trains your own PyTorch model best, how sure is that, and how fast can a step be.
+
+    opt = fallline.optim.AdamW(model.parameters(), lr=3e-4)          # drop-in
+    result = fallline.compare("digits", rules=["sgd", "adamw"])      # a fair comparison
+    result.report("report.html")
+
+Everything named in `__all__` is public; it is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import optim as optim
+    from . import rules as rules
+    from .errors import FalllineError as FalllineError
+    from .errors import InputError as InputError
+    from .errors import RecordError as RecordError
+    from .errors import RuleError as RuleError
+    from .problems import Problem as Problem
+    from .rules import modifier as modifier
+    from .rules import rule as rule
+    from .rules import where as where
+    from .study import Result as Result
+    from .study import compare as compare
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "FalllineError": "errors",
+    "InputError": "errors",
+    "Problem": "problems",
+    "RecordError": "errors",
+    "Result": "study",
+    "RuleError": "errors",
+    "compare": "study",
+    "modifier": "rules",
+    "optim": "",
+    "rule": "rules",
+    "rules": "",
+    "where": "rules",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'fallline' has no attribute {name!r}")
+    home = _HOME[name]
+    if not home:
+        return importlib.import_module(f"{__name__}.{name}")
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)

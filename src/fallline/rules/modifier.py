@@ -1,0 +1,116 @@
+"""What a modifier is: a function around a rule's step that gives a rule, composed before anything is compiled."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from ..errors import RuleError
+from .hyper import Hyper, read_hyper
+from .rule import Rule, _annotations, register
+
+Modify = Callable[..., Rule]
+
+
+def modifier(function: Callable[..., Any]) -> Modify:
+    """Make a function a modifier of rules.
+
+    The function takes `step` (the inner rule), `p`, `g`, its own state tensors and `*state`, then by keyword the inner
+    rule's hyper-parameters that it reads (no default), its own (with defaults), and `**hyper`. It calls
+    `step(p, g, *state, **hyper)` and returns the new `p`, its own new states and the inner rule's.
+
+    The modifier is called as `modified = function(rule)`, or with new defaults and a name to register the result
+    under: `adamw = decoupled(adam, name="adamw", weight_decay=1e-2)`.
+    """
+    own_states = _own_states(function)
+    own_hypers = _own_hypers(function)
+
+    @lru_cache(maxsize=None)
+    def compose(rule: Rule) -> Rule:
+        taken = sorted(own_hypers.keys() & rule.hypers.keys())
+        if taken:
+            raise RuleError(f"{function.__name__}({rule.name}): the rule already has {', '.join(taken)}.")
+        return replace(
+            rule,
+            name=f"{function.__name__}({rule.name})",
+            function=_composed(function, rule, len(own_states)),
+            states=rule.states + own_states,
+            hypers={**rule.hypers, **own_hypers},
+            given_title="",
+            parts=(*rule.parts, function),
+        )
+
+    def modify(
+        rule: Rule,
+        *,
+        name: str | None = None,
+        paper: str = "",
+        summary: str = "",
+        title: str = "",
+        **defaults: float,
+    ) -> Rule:
+        modified = compose(rule)
+        if name is None and not defaults:
+            return modified
+        return named(modified, name, paper=paper, summary=summary, title=title, **defaults)
+
+    modify.__name__, modify.__doc__, modify.__module__ = (
+        function.__name__,
+        function.__doc__,
+        function.__module__,
+    )
+    return modify
+
+
+def named(
+    rule: Rule,
+    name: str | None = None,
+    *,
+    paper: str = "",
+    summary: str = "",
+    title: str = "",
+    **defaults: float,
+) -> Rule:
+    """The rule with other defaults, and, where a name is given, registered under it. Raises for an unknown default."""
+    values = rule.check(defaults)
+    hypers = {n: replace(h, default=values.get(n, h.default)) for n, h in rule.hypers.items()}
+    changed = replace(
+        rule,
+        name=name or rule.name,
+        paper=paper or rule.paper,
+        summary=summary or rule.summary,
+        given_title=title or rule.given_title,
+        hypers=hypers,
+    )
+    return register(changed) if name else changed
+
+
+def _composed(function: Callable[..., Any], rule: Rule, own: int) -> Callable[..., Any]:
+    split = len(rule.states)
+
+    def composed(p: Any, g: Any, *values: Any, **hypers: Any) -> Any:
+        mine = values[split : split + own]
+        out = function(rule.function, p, g, *mine, *values[:split], *values[split + own :], **hypers)
+        if not own:
+            return out
+        p, mine, inner = out[0], out[1 : 1 + own], out[1 + own :]
+        return (p, *inner[:split], *mine, *inner[split:])
+
+    return composed
+
+
+def _own_states(function: Callable[..., Any]) -> tuple[str, ...]:
+    parameters = inspect.signature(function).parameters.values()
+    return tuple(p.name for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD)[3:]
+
+
+def _own_hypers(function: Callable[..., Any]) -> dict[str, Hyper]:
+    notes = _annotations(function)
+    return {
+        p.name: read_hyper(p.name, p.default, notes.get(p.name, ()))
+        for p in inspect.signature(function).parameters.values()
+        if p.kind == p.KEYWORD_ONLY and p.default is not p.empty
+    }
