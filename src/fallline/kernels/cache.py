@@ -1,0 +1,77 @@
+"""Where generated kernels live: a file each, named by its text, beside which Numba keeps the compiled code.
+
+The cache is an optimization only. Where it cannot be read or written, kernels are compiled in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+def directory() -> Path:
+    """The cache directory: `FALLLINE_CACHE_DIR`, else `fallline` under the user's cache directory."""
+    given = os.environ.get("FALLLINE_CACHE_DIR")
+    if given:
+        return Path(given)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return Path(base) / "fallline" if base else Path(os.path.expanduser("~")) / ".cache" / "fallline"
+
+
+def load(text: str, name: str) -> Any:
+    """The object `name` of a module made from `text`, compiled code taken from the cache where there is any."""
+    stem = "k" + hashlib.sha256((_support() + text).encode()).hexdigest()[:20]
+    try:
+        path = _write(directory() / "kernels" / f"{stem}.py", text)
+        return getattr(_module(path, stem), name)
+    except Exception:
+        # any trouble with the cache (permissions, a damaged entry, no home): compile without it
+        scope: dict[str, Any] = {"CACHE": False, "__name__": stem}
+        exec(compile(text, f"<{stem}>", "exec"), scope)
+        return scope[name]
+
+
+def _support() -> str:
+    """What a kernel depends on besides its own text: the loads and stores it is built from."""
+    return Path(__file__).with_name("memory.py").read_text()
+
+
+def _write(path: Path, text: str) -> Path:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        try:
+            # a link fails if another process was first, whose file (and its time stamp) then stays
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        except OSError:
+            os.replace(temporary, path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+    return path
+
+
+def _module(path: Path, stem: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"fallline_{stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    module.__dict__["CACHE"] = True
+    sys.modules[module.__name__] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[module.__name__]
+        raise
+    return module

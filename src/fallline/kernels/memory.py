@@ -1,0 +1,155 @@
+"""How a Numba kernel reads and writes tensors: by address, one typed load and store for each array.
+
+A load or a store says to LLVM that arrays do not overlap, which lets loops over many arrays be vectorized. Half types
+are widened to float32 as they are read and rounded, to nearest even, as they are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from llvmlite import ir
+from numba import float32, float64, int64, njit, types, void
+from numba.extending import intrinsic
+
+_I32, _F32 = ir.IntType(32), ir.FloatType()
+
+
+def _bfloat16_to_float(builder: Any, x: Any) -> Any:
+    return builder.bitcast(builder.shl(builder.zext(x, _I32), _I32(16)), _F32)
+
+
+def _float_to_bfloat16(builder: Any, x: Any) -> Any:
+    bits = builder.bitcast(x, _I32)
+    last = builder.and_(builder.lshr(bits, _I32(16)), _I32(1))
+    rounded = builder.lshr(builder.add(bits, builder.add(last, _I32(0x7FFF))), _I32(16))
+    nan = builder.fcmp_unordered("uno", x, x)
+    return builder.trunc(builder.select(nan, _I32(0x7FC0), rounded), ir.IntType(16))
+
+
+def _half_to_float(builder: Any, x: Any) -> Any:
+    """By shifting the bits into place and rescaling the exponent: exact, denormals included."""
+    x = builder.zext(x, _I32)
+    magnitude = builder.shl(builder.and_(x, _I32(0x7FFF)), _I32(13))
+    scaled = builder.fmul(builder.bitcast(magnitude, _F32), ir.Constant(_F32, 2.0**112))
+    special = builder.icmp_unsigned(">=", magnitude, _I32(0x0F800000))
+    finite = builder.bitcast(scaled, _I32)
+    bits = builder.select(special, builder.or_(magnitude, _I32(0x7F800000)), finite)
+    sign = builder.shl(builder.and_(x, _I32(0x8000)), _I32(16))
+    return builder.bitcast(builder.or_(bits, sign), _F32)
+
+
+def _float_to_half(builder: Any, x: Any) -> Any:
+    bits = builder.bitcast(x, _I32)
+    sign = builder.and_(bits, _I32(0x80000000))
+    magnitude = builder.xor(bits, sign)
+    # normal results: rebias the exponent and round to nearest even on the 13 bits that go
+    odd = builder.and_(builder.lshr(magnitude, _I32(13)), _I32(1))
+    rounded = builder.add(builder.sub(magnitude, _I32(112 << 23)), builder.add(odd, _I32(0xFFF)))
+    normal = builder.lshr(rounded, _I32(13))
+    # denormal results: adding 0.5 lets the float unit round at the right bit
+    shifted = builder.fadd(builder.bitcast(magnitude, _F32), ir.Constant(_F32, 0.5))
+    denormal = builder.sub(builder.bitcast(shifted, _I32), _I32(0x3F000000))
+    value = builder.select(builder.icmp_unsigned("<", magnitude, _I32(113 << 23)), denormal, normal)
+    value = builder.select(builder.icmp_unsigned(">=", magnitude, _I32(0x477FF000)), _I32(0x7C00), value)
+    value = builder.select(builder.icmp_unsigned(">", magnitude, _I32(0x7F800000)), _I32(0x7E00), value)
+    value = builder.or_(value, builder.lshr(sign, _I32(16)))
+    return builder.trunc(value, ir.IntType(16))
+
+
+_Convert = Callable[[Any, Any], Any]
+
+# dtype -> what stands in memory, what is computed with, the way in and the way out
+_STORAGE: dict[str, tuple[Any, Any, _Convert | None, _Convert | None]] = {
+    "float32": (ir.FloatType(), float32, None, None),
+    "float64": (ir.DoubleType(), float64, None, None),
+    "bfloat16": (ir.IntType(16), float32, _bfloat16_to_float, _float_to_bfloat16),
+    "float16": (ir.IntType(16), float32, _half_to_float, _float_to_half),
+}
+
+
+def _own_scope(module: Any, index: int, count: int) -> tuple[Any, Any]:
+    """The metadata that says: this access touches array `index` and none of the others."""
+    domain = module.add_metadata(["fallline"])
+    scopes = [module.add_metadata([f"fallline array {k}", domain]) for k in range(count)]
+    others = [scope for k, scope in enumerate(scopes) if k != index]
+    return module.add_metadata([scopes[index]]), module.add_metadata(others)
+
+
+def _access(builder: Any, memory: Any, address: Any, offset: Any) -> Any:
+    return builder.gep(builder.inttoptr(address, memory.as_pointer()), [offset], inbounds=True)
+
+
+@lru_cache(maxsize=None)
+def array(dtype: str, index: int, count: int) -> tuple[Any, Any]:
+    """`load(address, i)` and `store(address, i, value)` for array `index` of `count` that do not overlap."""
+    memory, number, widen, narrow = _STORAGE[dtype]
+
+    def mark(module: Any, instruction: Any) -> None:
+        mine, others = _own_scope(module, index, count)
+        instruction.set_metadata("alias.scope", mine)
+        instruction.set_metadata("noalias", others)
+
+    @intrinsic
+    def load(typing: Any, address: Any, offset: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            value = builder.load(_access(builder, memory, *args), align=memory_size(memory))
+            mark(builder.module, value)
+            return value if widen is None else widen(builder, value)
+
+        return number(int64, int64), generate
+
+    @intrinsic
+    def store(typing: Any, address: Any, offset: Any, value: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            value = args[2] if narrow is None else narrow(builder, args[2])
+            place = _access(builder, memory, *args[:2])
+            mark(builder.module, builder.store(value, place, align=memory_size(memory)))
+            return context.get_dummy_value()
+
+        return void(int64, int64, number), generate
+
+    return load, store
+
+
+def memory_size(memory: Any) -> int:
+    """Bytes of one element."""
+    return {ir.IntType(16): 2, ir.FloatType(): 4, ir.DoubleType(): 8}[memory]
+
+
+@intrinsic
+def _power_of_two(typing: Any, exponent: Any) -> Any:
+    """2**exponent for an integer-valued float32 from -126 to 127, by writing the exponent's bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        biased = builder.add(builder.fptosi(args[0], _I32), _I32(127))
+        return builder.bitcast(builder.shl(biased, _I32(23)), _F32)
+
+    return types.float32(types.float32), generate
+
+
+@njit(inline="always", error_model="numpy")
+def exp32(x: Any) -> Any:
+    """e**x in float32 without a call, so that a loop over it is vectorized; within 2 ulps.
+
+    e**x = 2**n * e**r with n = round(x / ln 2); e**r by its Taylor series of degree 7 on abs(r) <= ln(2)/2. 2**n is
+    applied in two halves, which reaches denormal results.
+    """
+    low, high = float32(-104.0), float32(89.0)
+    y = low if x < low else (high if x > high else x)
+    y = y if y == y else float32(0.0)
+    shift = float32(12582912.0)  # 1.5 * 2**23: adding it rounds to an integer
+    n = (y * float32(1.4426950408889634) + shift) - shift
+    r = (y - n * float32(0.693359375)) - n * float32(-2.12194440e-4)
+    s = float32(1 / 5040)
+    s = s * r + float32(1 / 720)
+    s = s * r + float32(1 / 120)
+    s = s * r + float32(1 / 24)
+    s = s * r + float32(1 / 6)
+    s = s * r + float32(0.5)
+    s = s * (r * r) + (r + float32(1.0))
+    half = (n * float32(0.5) + shift) - shift
+    result = (s * _power_of_two(half)) * _power_of_two(n - half)  # type: ignore[call-arg]
+    return result if x == x else x

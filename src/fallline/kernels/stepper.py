@@ -1,0 +1,196 @@
+"""Stepping tensors by one rule: those that fit a kernel gathered in one call, the others by the rule's own text.
+
+A `Stepper` is fed the parameters of one step, then run. What a kernel needs to know of a parameter and its states is
+checked once and remembered in a `Slot`; every step then only compares addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..rules.rule import Rule
+from . import cpu, threads
+from .plan import Plan, UnknownOperation, plan
+
+_DTYPES = {getattr(torch, name): name for name in cpu.DTYPES}
+_COMPUTED_IN = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
+
+
+class Slot(NamedTuple):
+    """A parameter that a kernel can step: addresses and layout, as found when its states were last looked at."""
+
+    parameter: Tensor
+    states: tuple[tuple[str, Tensor, int], ...]
+    """Of each state its name, its tensor and that tensor's address."""
+    address: int
+    state_addresses: tuple[int, ...]
+    length: int
+    dtype: torch.dtype
+    strides: tuple[int, ...] | None
+    """None: contiguous."""
+
+
+class _Batch:
+    """The table and the rows of one kernel call."""
+
+    def __init__(self) -> None:
+        self.table: list[int] = []
+        self.rows: list[Sequence[float]] = []
+        self.row_of: dict[Any, int] = {}
+        self.length = 0
+        self.carriers: list[tuple[dict[str, Any], int]] = []
+
+    def row(self, values: tuple[float, ...], carried: tuple[float, ...] = ()) -> int:
+        """The row with these values: one for all parameters of a group, as long as they have had equally many steps."""
+        key = (values, carried)
+        row = self.row_of.get(key)
+        if row is None:
+            row = self.row_of[key] = len(self.rows)
+            self.rows.append((*values, *carried, *carried))
+        return row
+
+
+class Stepper:
+    """Steps any number of tensors, with a row of numbers each, by one rule."""
+
+    def __init__(self, rule: Rule, keys: Sequence[str] | None = None) -> None:
+        """`keys` are the names under which a parameter's state dictionary holds the rule's states."""
+        self.rule = rule
+        self.keys = tuple(keys or rule.states)
+        self.carried = tuple(rule.numbers)
+        self.plan = _plan(rule)
+        self.slots: dict[int, Slot] = {}
+        self.batches: dict[torch.dtype, _Batch] = {}
+        self.stepped: list[Tensor] = []
+
+    def add(
+        self,
+        params: Iterable[Tensor],
+        state_of: Mapping[Tensor, dict[str, Any]],
+        numbers: tuple[float, ...],
+        start: Callable[[Tensor, dict[str, Any]], None],
+    ) -> None:
+        """Step every parameter that has a gradient with the hyper-parameters `numbers`, at the latest in `run`.
+
+        `start(p, state)` makes the states, and the count `step`, that a parameter lacks.
+        """
+        # a small model's step is spent in this loop: it asks each tensor as little as is safe
+        slots, stepped, carried = self.slots, self.stepped, self.carried
+        dtype = batch = last = None
+        row = 0
+        for p in params:
+            g = p.grad
+            if g is None:
+                continue
+            state = state_of[p]
+            slot = slots.get(id(p))
+            if slot is None or not state or not _current(slot, p, state):
+                start(p, state)
+                slot = self._slot(p, state)
+            state["step"] = t = state["step"] + 1
+            if slot is None or not _fits(slot, g):
+                self._by_text(p, g, state, t, numbers)
+                continue
+            if slot.dtype is not dtype or batch is None:
+                dtype, last = slot.dtype, None
+                batch = self.batches.setdefault(dtype, _Batch())
+            if carried:
+                row = batch.row((t, *numbers), tuple([state[name] for name in carried]))
+                batch.carriers.append((state, row))
+            elif t != last:
+                row, last = batch.row((t, *numbers)), t
+            batch.table += (slot.length, row, slot.address, g.data_ptr(), *slot.state_addresses)
+            batch.length += slot.length
+            stepped.append(p)
+
+    def run(self) -> None:
+        """Do all steps that were added and are not done yet."""
+        for dtype, batch in self.batches.items():
+            assert self.plan is not None
+            kernel = cpu.compiled(self.plan, _DTYPES[dtype], self.rule.name)
+            rows = np.array(batch.rows, np.float64)
+            threads.run(kernel, np.array(batch.table, np.int64), rows, batch.length, len(self.plan.arrays))
+            for state, row in batch.carriers:
+                state.update(zip(self.carried, rows[row, -len(self.carried) :].tolist(), strict=True))
+        if self.stepped:
+            # memory was written behind autograd's back; a stale graph must notice
+            torch.autograd.graph.increment_version(self.stepped)
+        self.batches, self.stepped = {}, []
+
+    def _slot(self, p: Tensor, state: dict[str, Any]) -> Slot | None:
+        """The parameter's slot, or None where a kernel cannot take it."""
+        states = tuple(state[key] for key in self.keys)
+        if self.plan is None or not _kernel_can_take(p, states):
+            self.slots.pop(id(p), None)
+            return None
+        known = tuple((key, s, s.data_ptr()) for key, s in zip(self.keys, states, strict=True))
+        strides = None if p.is_contiguous() else p.stride()
+        slot = Slot(p, known, p.data_ptr(), tuple(k[2] for k in known), p.numel(), p.dtype, strides)
+        self.slots[id(p)] = slot
+        return slot
+
+    def _by_text(
+        self, p: Tensor, g: Tensor, state: dict[str, Any], t: int, numbers: tuple[float, ...]
+    ) -> None:
+        if g.layout is not torch.strided:
+            raise InputError(f"{self.rule.name} was given a sparse gradient; it takes dense gradients only.")
+        hypers = dict(zip(self.rule.hypers, numbers, strict=True))
+        tensors = [p, *(state[key] for key in self.keys)]
+        carried = [state[name] for name in self.carried]
+        values = [_computable(x.detach()) for x in (p, g, *tensors[1:])]
+        out = self.rule.function(*values, *carried, t=t, **hypers)
+        out = out if isinstance(out, tuple) else (out,)
+        with torch.no_grad():
+            for tensor, value in zip(tensors, out, strict=False):
+                tensor.copy_(torch.view_as_complex(value) if tensor.is_complex() else value)
+        state.update(zip(self.carried, (float(v) for v in out[len(tensors) :]), strict=True))
+
+
+def _plan(rule: Rule) -> Plan | None:
+    try:
+        return plan(rule)
+    except UnknownOperation:
+        return None
+
+
+def _current(slot: Slot, p: Tensor, state: dict[str, Any]) -> bool:
+    """Whether parameter and states still lie where they were; device, shape and layout are as they were if they do."""
+    if p.data_ptr() != slot.address or slot.parameter is not p:
+        return False
+    for key, tensor, address in slot.states:
+        if state.get(key) is not tensor or tensor.data_ptr() != address:
+            return False
+    return True
+
+
+def _fits(slot: Slot, g: Tensor) -> bool:
+    """Whether the gradient lies as the parameter does (autograd sees to it that device and shape agree)."""
+    if g.dtype is not slot.dtype or g.layout is not torch.strided:
+        return False
+    return g.is_contiguous() if slot.strides is None else g.stride() == slot.strides
+
+
+def _kernel_can_take(p: Tensor, states: Sequence[Tensor]) -> bool:
+    def alike(tensor: Tensor) -> bool:
+        return tensor.dtype is p.dtype and tensor.is_cpu and tensor.layout is torch.strided
+
+    tensors = (p, *states)
+    if p.dtype not in _DTYPES or not all(alike(s) and s.shape == p.shape for s in tensors):
+        return False
+    if all(s.is_contiguous() for s in tensors):
+        return True
+    # PyTorch keeps the strides of a tensor that fills its memory without gaps or overlaps, and of no other
+    dense = torch.empty_like(p, memory_format=torch.preserve_format).stride()
+    return all(s.stride() == dense for s in tensors)
+
+
+def _computable(tensor: Tensor) -> Tensor:
+    """The tensor as a rule's text should see it: half types in float32, complex numbers as pairs."""
+    tensor = torch.view_as_real(tensor) if tensor.is_complex() else tensor
+    return tensor.to(_COMPUTED_IN.get(tensor.dtype, tensor.dtype))
