@@ -1,0 +1,124 @@
+"""The optimizer over a rule: PyTorch's contract on the outside, one kernel call a step on the inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError, unknown
+from ..kernels.stepper import Stepper
+from ..rules import ascend
+from ..rules.rule import Rule
+from ..rules.trace import trace
+
+Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+
+_IMPLEMENTATION = {"foreach", "fused", "capturable", "differentiable"}
+"""Arguments with which `torch.optim` chooses an implementation. Here there is one: they change nothing."""
+
+
+class RuleOptimizer(torch.optim.Optimizer):
+    """A `torch.optim.Optimizer` that steps by a rule.
+
+    A subclass says two things: `defaults_`, the settings of a parameter group with their defaults, and `read`, which
+    gives the rule for a group and the values of that rule's hyper-parameters.
+    """
+
+    defaults_: ClassVar[Mapping[str, Any]] = {}
+    state_names: ClassVar[Mapping[str, str]] = {}
+    """The name that a rule's state has in `state`, where that is another."""
+
+    def __init__(self, params: Params, *args: Any, **settings: Any) -> None:
+        self._steppers: dict[Rule, Stepper] = {}
+        if len(args) > len(self.defaults_):
+            raise InputError(f"{type(self).__name__} takes at most {len(self.defaults_)} settings: {self._known()}.")
+        settings = {**dict(zip(self.defaults_, args, strict=False)), **settings}
+        super().__init__(params, {**self.defaults_, **self._settings(settings)})
+
+    @classmethod
+    def read(cls, group: Mapping[str, Any]) -> tuple[Rule, Mapping[str, Any]]:
+        """The rule that a group is stepped by, and its hyper-parameters."""
+        raise NotImplementedError
+
+    @classmethod
+    def _settings(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings under a group's own names, `beta1=` and `beta2=` gathered into `betas=`."""
+        settings = {name: value for name, value in given.items() if name not in _IMPLEMENTATION}
+        if given.get("differentiable"):
+            raise InputError(f"differentiable=True is not allowed for {cls.__name__}: a step leaves no graph.")
+        betas = cls.defaults_.get("betas")
+        if betas is not None:
+            start = settings.get("betas", betas)
+            if not isinstance(start, tuple | list) or len(start) != len(betas):
+                raise InputError(f"betas={start!r} is not allowed for {cls.__name__}: {len(betas)} numbers are needed.")
+            single = {k: settings.pop(f"beta{k + 1}") for k in range(len(betas)) if f"beta{k + 1}" in settings}
+            if single:
+                settings["betas"] = tuple(single.get(k, beta) for k, beta in enumerate(start))
+        for name in settings:
+            if name not in cls.defaults_ and name not in ("params", "param_names"):
+                raise unknown(f"argument of {cls.__name__}", name, cls.defaults_)
+        return settings
+
+    @classmethod
+    def _known(cls) -> str:
+        return ", ".join(cls.defaults_)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group of parameters with settings of its own; raises `InputError` for a setting that is not allowed."""
+        group = self._settings(param_group)
+        rule, values = self.read({**self.defaults, **group})
+        for name, value in values.items():
+            rule.hypers[name].check(value, type(self).__name__)
+        trace(rule)
+        super().add_param_group(group)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._steppers = {}
+        for group in self.param_groups:
+            for name, default in self.defaults_.items():
+                group.setdefault(name, default)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take one step. `closure`, if given, computes the loss and its gradients again and its value is returned."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        used: dict[Rule, Stepper] = {}
+        for group in self.param_groups:
+            rule, values = self.read(group)
+            if group["maximize"]:
+                rule = ascend(rule)
+            stepper = used[rule] = self._stepper(rule)
+            numbers = tuple([float(values[name]) for name in rule.hypers])
+            stepper.add(group["params"], self.state, numbers, partial(self._start, rule, values))
+        for stepper in used.values():
+            stepper.run()
+        return loss
+
+    def _stepper(self, rule: Rule) -> Stepper:
+        stepper = self._steppers.get(rule)
+        if stepper is None:
+            keys = [self.state_names.get(name, name) for name in rule.states]
+            stepper = self._steppers[rule] = Stepper(rule, keys)
+        return stepper
+
+    def _start(self, rule: Rule, values: Mapping[str, Any], p: Tensor, state: dict[str, Any]) -> None:
+        """Make the states that the parameter lacks: all at first, some when a group's settings change its rule.
+
+        A checkpoint of `torch.optim` brings its numbers as tensors, and no count of steps where the rule needs none.
+        """
+        state["step"] = int(state.get("step", 1 if state else 0))
+        for name in rule.states:
+            start = rule.starts.get(name, 0.0)
+            start = float(values[start]) if isinstance(start, str) else start
+            key = self.state_names.get(name, name)
+            if state.get(key) is None:
+                state[key] = torch.full_like(p, start, memory_format=torch.preserve_format, requires_grad=False)
+        for name, number in rule.numbers.items():
+            state[name] = float(state.get(name, number))

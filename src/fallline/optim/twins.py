@@ -1,0 +1,203 @@
+"""The optimizers that `torch.optim` has too: its names, arguments, defaults and numbers, over rules and modifiers.
+
+Each class says which settings a parameter group has, and reads a group as a rule with its hyper-parameters. States keep
+`torch.optim`'s names, so that checkpoints can be exchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..rules import amsgrad, decoupled, get, l2
+from ..rules.rule import Rule
+from .base import RuleOptimizer
+
+Group = Mapping[str, Any]
+Read = tuple[Rule, Mapping[str, Any]]
+
+
+def _plain(group: Group, *names: str) -> dict[str, Any]:
+    return {name: group[name] for name in names}
+
+
+def _with_l2(rule: Rule, values: dict[str, Any], group: Group) -> Read:
+    """`torch.optim`'s `weight_decay`: a penalty, except where the group asks for decoupled decay."""
+    decay = group["weight_decay"]
+    if group.get("decoupled_weight_decay"):
+        return decoupled(rule), {**values, "weight_decay": decay}
+    return (l2(rule), {**values, "l2": decay}) if decay else (rule, values)
+
+
+class SGD(RuleOptimizer):
+    """Gradient descent, with heavy-ball or Nesterov momentum. Settings and numbers as `torch.optim.SGD`."""
+
+    defaults_ = {
+        "lr": 1e-3,
+        "momentum": 0.0,
+        "dampening": 0.0,
+        "weight_decay": 0.0,
+        "nesterov": False,
+        "maximize": False,
+    }
+    state_names = {"v": "momentum_buffer"}
+
+    @classmethod
+    def read(cls, group: Group) -> Read:
+        if not group["momentum"]:
+            return _with_l2(get("sgd"), {"lr": group["lr"]}, group)
+        rule = get("nesterov" if group["nesterov"] else "momentum")
+        return _with_l2(rule, _plain(group, "lr", "momentum", "dampening"), group)
+
+
+class _AdamLike(RuleOptimizer):
+    rule_name = "adam"
+    state_names = {"m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"}
+
+    @classmethod
+    def read(cls, group: Group) -> Read:
+        beta1, beta2 = group["betas"]
+        rule = get(cls.rule_name)
+        if group.get("amsgrad"):
+            rule = amsgrad(rule)
+        values = {"lr": group["lr"], "beta1": beta1, "beta2": beta2, "eps": group["eps"]}
+        return _with_l2(rule, values, group)
+
+
+class Adam(_AdamLike):
+    """Adam (Kingma & Ba 2015). Settings and numbers as `torch.optim.Adam`."""
+
+    defaults_ = {
+        "lr": 1e-3,
+        "betas": (0.9, 0.999),
+        "eps": 1e-8,
+        "weight_decay": 0.0,
+        "amsgrad": False,
+        "maximize": False,
+        "decoupled_weight_decay": False,
+    }
+
+
+class AdamW(_AdamLike):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019). Settings and numbers as `torch.optim.AdamW`."""
+
+    defaults_ = {
+        "lr": 1e-3,
+        "betas": (0.9, 0.999),
+        "eps": 1e-8,
+        "weight_decay": 1e-2,
+        "amsgrad": False,
+        "maximize": False,
+    }
+
+    @classmethod
+    def read(cls, group: Group) -> Read:
+        return super().read({**group, "decoupled_weight_decay": True})
+
+
+class RAdam(_AdamLike):
+    """Adam with a rectified rate (Liu et al. 2020). Settings and numbers as `torch.optim.RAdam`."""
+
+    rule_name = "radam"
+    defaults_ = {
+        "lr": 1e-3,
+        "betas": (0.9, 0.999),
+        "eps": 1e-8,
+        "weight_decay": 0.0,
+        "decoupled_weight_decay": False,
+        "maximize": False,
+    }
+
+
+class Adamax(_AdamLike):
+    """Adam with the infinity norm (Kingma & Ba 2015). Settings and numbers as `torch.optim.Adamax`."""
+
+    rule_name = "adamax"
+    defaults_ = {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "maximize": False}
+    state_names = {"m": "exp_avg", "u": "exp_inf"}
+
+
+class NAdam(_AdamLike):
+    """Adam with Nesterov momentum (Dozat 2016). Settings and numbers as `torch.optim.NAdam`."""
+
+    rule_name = "nadam"
+    defaults_ = {
+        "lr": 2e-3,
+        "betas": (0.9, 0.999),
+        "eps": 1e-8,
+        "weight_decay": 0.0,
+        "momentum_decay": 4e-3,
+        "decoupled_weight_decay": False,
+        "maximize": False,
+    }
+
+    @classmethod
+    def read(cls, group: Group) -> Read:
+        rule, values = super().read(group)
+        return rule, {**values, "momentum_decay": group["momentum_decay"]}
+
+
+class Adagrad(RuleOptimizer):
+    """Adagrad (Duchi et al. 2011). Settings and numbers as `torch.optim.Adagrad`."""
+
+    defaults_ = {
+        "lr": 1e-2,
+        "lr_decay": 0.0,
+        "weight_decay": 0.0,
+        "initial_accumulator_value": 0.0,
+        "eps": 1e-10,
+        "maximize": False,
+    }
+    state_names = {"s": "sum"}
+
+    @classmethod
+    def read(cls, group: Group) -> Read:
+        values = _plain(group, "lr", "lr_decay", "eps", "initial_accumulator_value")
+        return _with_l2(get("adagrad"), values, group)
+
+
+class RMSprop(RuleOptimizer):
+    """RMSProp (Tieleman & Hinton 2012), epsilon outside the root. Settings and numbers as `torch.optim.RMSprop`."""
+
+    defaults_ = {
+        "lr": 1e-2,
+        "alpha": 0.99,
+        "eps": 1e-8,
+        "weight_decay": 0.0,
+        "momentum": 0.0,
+        "centered": False,
+        "maximize": False,
+    }
+    state_names = {"v": "square_avg", "g_avg": "grad_avg", "b": "momentum_buffer"}
+
+    @classmethod
+    def read(cls, group: Group) -> Read:
+        name = "rmsprop" + ("_centered" if group["centered"] else "")
+        values = _plain(group, "lr", "alpha", "eps")
+        if group["momentum"]:
+            return _with_l2(get(f"{name}_momentum"), {**values, "momentum": group["momentum"]}, group)
+        return _with_l2(get(name), values, group)
+
+
+class Adadelta(RuleOptimizer):
+    """Adadelta (Zeiler 2012). Settings and numbers as `torch.optim.Adadelta`."""
+
+    defaults_ = {"lr": 1.0, "rho": 0.9, "eps": 1e-6, "weight_decay": 0.0, "maximize": False}
+    state_names = {"v": "square_avg", "u": "acc_delta"}
+
+    @classmethod
+    def read(cls, group: Group) -> Read:
+        return _with_l2(get("adadelta"), _plain(group, "lr", "rho", "eps"), group)
+
+
+class Rprop(RuleOptimizer):
+    """Rprop (Riedmiller & Braun 1993), for full batches. Settings and numbers as `torch.optim.Rprop`."""
+
+    defaults_ = {"lr": 1e-2, "etas": (0.5, 1.2), "step_sizes": (1e-6, 50.0), "maximize": False}
+    state_names = {"g_prev": "prev", "size": "step_size"}
+
+    @classmethod
+    def read(cls, group: Group) -> Read:
+        (eta_minus, eta_plus), (low, high) = group["etas"], group["step_sizes"]
+        values = {"eta_minus": eta_minus, "eta_plus": eta_plus, "size_min": low, "size_max": high}
+        return get("rprop"), {"lr": group["lr"], **values}

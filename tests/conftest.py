@@ -1,0 +1,15 @@
+"""What all tests share: a kernel cache of their own, kept between runs, and settings for hypothesis."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import hypothesis
+
+os.environ.setdefault("FALLLINE_CACHE_DIR", str(Path(tempfile.gettempdir()) / "fallline-test-kernels"))
+os.environ.pop("FALLLINE_DATA", None)
+
+hypothesis.settings.register_profile("fallline", deadline=None, derandomize=True, max_examples=60)
+hypothesis.settings.load_profile("fallline")

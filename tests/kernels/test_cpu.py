@@ -1,0 +1,234 @@
+"""The compiled kernel is the rule's text: same bits for the same input, special values included."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.overrides import TorchFunctionMode
+
+from fallline import optim
+from fallline.kernels import plan, threads
+from fallline.kernels.stepper import Stepper
+from fallline.rules import REGISTRY, amsgrad, ascend, decoupled, get, l1, l2
+
+RULES = sorted(REGISTRY)
+DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
+SPECIAL = [0.0, -0.0, math.inf, -math.inf, math.nan, 1e-40, -1e-45, 1e30, -3e38, 65504.0, 6e-8, 1.0, -1.0]
+
+
+class ExactRoots(TorchFunctionMode):
+    """PyTorch's vectorized square root is off by a unit in the last place on some machines; the kernel's never is."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function in (torch.Tensor.sqrt, torch.sqrt):
+            with np.errstate(invalid="ignore"):
+                return torch.from_numpy(np.asarray(np.sqrt(args[0].numpy())))
+        return function(*args, **(kwargs or {}))
+
+
+def by_text(rule, p, g, states, numbers, t, hypers):
+    """One step by the rule's own text, half types computed in float32."""
+    wide = torch.float32 if p.dtype in (torch.float16, torch.bfloat16) else p.dtype
+    with ExactRoots():
+        out = rule.function(*(x.to(wide) for x in (p, g, *states)), *numbers, t=t, **hypers)
+    out = out if isinstance(out, tuple) else (out,)
+    return [x.to(p.dtype) for x in out[: 1 + len(states)]], list(out[1 + len(states) :])
+
+
+def same(a, b, ulps=0):
+    """Equal values, NaN to NaN; with `ulps`, as many units in the last place apart at most."""
+    if not ulps:
+        return torch.equal(torch.isnan(a), torch.isnan(b)) and torch.equal(a.nan_to_num(7), b.nan_to_num(7))
+    torch.testing.assert_close(a, b, rtol=ulps * torch.finfo(a.dtype).eps, atol=1e-37, equal_nan=True)
+    return True
+
+
+def draw_hypers(data, rule):
+    return {
+        name: data.draw(st.floats(space.low, space.high), label=name)
+        if (space := hyper.search) and data.draw(st.booleans())
+        else hyper.default
+        for name, hyper in rule.hypers.items()
+    }
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("name", RULES)
+@settings(max_examples=8)
+@given(data=st.data())
+def test_kernel_gives_what_the_text_gives(name, dtype, data):
+    rule = get(name)
+    hypers = draw_hypers(data, rule)
+    shapes = data.draw(st.lists(st.lists(st.integers(0, 9), max_size=3), min_size=1, max_size=4))
+    generator = torch.Generator().manual_seed(data.draw(st.integers(0, 2**31)))
+    special = data.draw(st.booleans())
+
+    def tensor(shape, positive=False):
+        x = torch.randn(shape, generator=generator, dtype=torch.float64)
+        x = x.abs() if positive else x
+        if special and x.numel():
+            at = torch.randint(0, x.numel(), (max(1, x.numel() // 3),), generator=generator)
+            drawn = torch.tensor([data.draw(st.sampled_from(SPECIAL)) for _ in at], dtype=torch.float64)
+            x.view(-1)[at] = drawn
+        return x.to(dtype)
+
+    params = [tensor(shape).requires_grad_() for shape in shapes]
+    optimizer = optim.optimizer(rule, params, **hypers)
+    references = [([p.detach().clone()], list(rule.numbers.values())) for p in params]
+    for t in range(1, 4):
+        for p in params:
+            p.grad = tensor(p.shape)
+        optimizer.step()
+        for k, p in enumerate(params):
+            (reference, *states), numbers = references[k]
+            if t == 1:
+                starts = [rule.starts.get(s, 0.0) for s in rule.states]
+                starts = [hypers[s] if isinstance(s, str) else s for s in starts]
+                states = [torch.full_like(reference, s) for s in starts]
+            expected, numbers = by_text(rule, reference, p.grad, states, numbers, t, hypers)
+            references[k] = (expected, numbers)
+            kept = optimizer.state[p]
+            ulps = 8 if name == "powersign" else 0
+            for actual, wanted in zip((p.detach(), *(kept[s] for s in rule.states)), expected, strict=True):
+                assert same(actual, wanted, ulps)
+            assert [kept[n] for n in rule.numbers] == numbers
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_built_in_rule_is_in_the_vocabulary(name):
+    plan(get(name))
+
+
+@pytest.mark.parametrize("compose", [decoupled, l1, l2, ascend, amsgrad, lambda r: l1(l2(decoupled(amsgrad(r))))])
+def test_modified_rules_are_compiled_too(compose):
+    rule = compose(get("adam"))
+    p = torch.randn(100, requires_grad=True)
+    optimizer = optim.optimizer(rule, [p], lr=0.1)
+    expected = [p.detach().clone(), *(torch.zeros(100) for _ in rule.states)]
+    for t in range(1, 5):
+        p.grad = torch.randn(100)
+        optimizer.step()
+        expected, _ = by_text(rule, expected[0], p.grad, expected[1:], (), t, {**rule.defaults, "lr": 0.1})
+        assert same(p.detach(), expected[0])
+
+
+@given(st.lists(st.floats(width=32, allow_nan=True), min_size=1, max_size=50))
+def test_exponential_is_within_two_units_in_the_last_place(values):
+    from fallline.kernels.memory import exp32
+
+    for x in torch.tensor(values, dtype=torch.float32):
+        exact = torch.exp(x.double())
+        actual = torch.tensor(exp32(x.numpy()[()]), dtype=torch.float64)
+        if torch.isnan(exact):
+            assert torch.isnan(actual)
+        elif exact > torch.finfo(torch.float32).max:
+            assert torch.isinf(actual)
+        else:
+            assert abs(actual - exact) <= max(2 * 2**-23 * float(exact), 2**-148)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_half_types_are_read_and_rounded_exactly(dtype):
+    """All 65,536 values of the type pass through a kernel that doubles a half of them, as PyTorch would round it."""
+    bits = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16)
+    p = bits.view(dtype).clone().requires_grad_()
+    for scale in (0.0, 1 / 3, -1 / 3, 1e-3, 1e3):
+        start = p.detach().clone()
+        g = start.flip(0).clone()
+        q = start.clone().requires_grad_()
+        q.grad = g
+        optim.SGD([q], lr=abs(scale), maximize=scale < 0).step()
+        g = -g.float() if scale < 0 else g.float()
+        assert same(q.detach(), (start.float() - abs(scale) * g).to(dtype))
+
+
+def test_one_call_serves_groups_with_settings_of_their_own():
+    params = [torch.ones(5, requires_grad=True) for _ in range(3)]
+    groups = [{"params": [p], "lr": lr} for p, lr in zip(params, (0.1, 0.2, 0.3), strict=True)]
+    for p in params:
+        p.grad = torch.ones(5)
+    optim.SGD(groups).step()
+    torch.testing.assert_close([p[0].item() for p in params], [0.9, 0.8, 0.7])
+
+
+def test_parameters_of_different_age_take_their_own_step_count():
+    young, old = (torch.zeros(3, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    twins = [x.detach().clone().requires_grad_() for x in (young, old)]
+    ours, theirs = optim.Adam([young, old]), torch.optim.Adam(twins)
+    for step in range(6):
+        for p in (old, twins[1]) if step < 3 else (young, old, *twins):
+            p.grad = torch.full((3,), float(step + 1), dtype=torch.float64)
+        ours.step()
+        theirs.step()
+    torch.testing.assert_close([young, old], twins, rtol=1e-12, atol=0)
+
+
+def test_work_is_shared_among_threads_without_changing_a_bit(monkeypatch):
+    torch.manual_seed(0)
+    params = [torch.randn(n) for n in (70_001, 3, 0, 50_000, 1)]
+    grads = [torch.randn_like(p) for p in params]
+    results = []
+    for count in (1, 2, 5):
+        monkeypatch.setattr(torch, "get_num_threads", lambda count=count: count)
+        monkeypatch.setattr(threads, "_WORTH_A_THREAD", 1000)
+        copies = [p.clone().requires_grad_() for p in params]
+        optimizer = optim.NAdam(copies, lr=0.1)
+        for _ in range(3):
+            for p, g in zip(copies, grads, strict=True):
+                p.grad = g.clone()
+            optimizer.step()
+        results.append([p.detach() for p in copies])
+    for result in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], result, strict=True))
+
+
+def test_a_new_rate_or_shape_compiles_nothing():
+    p = torch.ones(3, requires_grad=True)
+    p.grad = torch.ones(3)
+    optimizer = optim.Adam([p])
+    optimizer.step()
+    from fallline.kernels import cpu
+
+    before = cpu.compiled.cache_info().misses
+    optimizer.param_groups[0]["lr"] = 0.5
+    other = torch.ones(7, 2, requires_grad=True)
+    other.grad = torch.ones(7, 2)
+    optimizer.add_param_group({"params": [other], "lr": 2.0})
+    optimizer.step()
+    assert cpu.compiled.cache_info().misses == before
+
+
+def test_a_stepper_takes_what_a_kernel_cannot_by_the_text():
+    """Non-contiguous, overlapping-free or not, complex, on strange strides: all give what the contiguous twin gives."""
+    torch.manual_seed(0)
+    base = torch.randn(6, 8)
+    strange = [
+        base.clone()[:, ::2],
+        base.clone().t(),
+        base.clone().view(2, 3, 2, 4).to(memory_format=torch.channels_last),
+        torch.randn(4, dtype=torch.complex64),
+    ]
+    for p in strange:
+        p = p.detach().requires_grad_()
+        twin = p.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
+        ours, theirs = optim.Adam([p], lr=0.1), torch.optim.Adam([twin], lr=0.1)
+        for _ in range(3):
+            g = torch.randn_like(twin)
+            p.grad, twin.grad = g.clone(), g
+            ours.step()
+            theirs.step()
+        torch.testing.assert_close(p.detach(), twin.detach(), rtol=1e-5, atol=1e-6)
+
+
+def test_dense_strides_go_through_the_kernel(monkeypatch):
+    monkeypatch.setattr(Stepper, "_by_text", lambda *_: pytest.fail("the slow path was taken"))
+    p = torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last).requires_grad_()
+    p.grad = torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last)
+    before = p.detach().clone()
+    optim.SGD([p], lr=0.5).step()
+    torch.testing.assert_close(p.detach(), before - 0.5 * p.grad)
