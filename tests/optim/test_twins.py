@@ -7,8 +7,8 @@ import inspect
 import pytest
 import torch
 
-from database import TWINS, VARIANTS, Twin
 from fallline import InputError, optim
+from tests.database import TWINS, VARIANTS, Twin
 
 ALL = [*dict.fromkeys(map(str, TWINS.values())), *map(str, VARIANTS)]
 ROWS = {str(twin): twin for twin in [*TWINS.values(), *VARIANTS]}

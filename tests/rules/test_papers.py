@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from database import PAPERS, TWINS
 from fallline import optim
 from fallline.rules import REGISTRY, get
+from tests.database import PAPERS, TWINS
 
 BUILT_IN = sorted(name for name, rule in REGISTRY.items() if rule.parts[0].__module__.startswith("fallline."))
 

@@ -100,14 +100,11 @@ def text(plan: Plan, dtype: str, title: str = "kernel") -> str:
         title=title,
         dtype=dtype,
         arrays="\n".join(
-            f'load_{name}, store_{name} = array("{dtype}", {k}, {count})'
-            for k, name in enumerate(plan.arrays)
+            f'load_{name}, store_{name} = array("{dtype}", {k}, {count})' for k, name in enumerate(plan.arrays)
         ),
         width=count + 2,
         blanks=_indented(1, [f"k_{name} = {writer.blank(name)}" for name in used]),
-        numbers=_indented(
-            3, [*numbers, *(f"k_{name} = {writer.rounded(name)}" for name in used), *writer.kept()]
-        ),
+        numbers=_indented(3, [*numbers, *(f"k_{name} = {writer.rounded(name)}" for name in used), *writer.kept()]),
         addresses=_indented(2, [f"a_{name} = table[at + {k + 2}]" for k, name in enumerate(plan.arrays)]),
         elements=_indented(3, writer.elements()),
     )
@@ -144,9 +141,7 @@ class _Writer:
     def elements(self) -> list[str]:
         loads = [f"e_{name} = load_{name}(a_{name}, i)" for name in self._read()]
         body = [f"e_{op.name} = {self._element(op)}" for op in self.plan.operations if op.tensor]
-        stores = [
-            f"store_{name}(a_{name}, i, {self._floating(value)})" for name, value in self.plan.written.items()
-        ]
+        stores = [f"store_{name}(a_{name}, i, {self._floating(value)})" for name, value in self.plan.written.items()]
         return loads + body + stores
 
     def blank(self, name: str) -> str:
@@ -156,9 +151,7 @@ class _Writer:
         return f"n_{name}" if self._boolean(name) else f"{self.precision}(n_{name})"
 
     def _read(self) -> list[str]:
-        used = {a for op in self.plan.operations if op.tensor for a in op.args} | set(
-            self.plan.written.values()
-        )
+        used = {a for op in self.plan.operations if op.tensor for a in op.args} | set(self.plan.written.values())
         return [name for name in self.plan.arrays if name in used]
 
     def _boolean(self, value: Value) -> bool:
@@ -171,9 +164,7 @@ class _Writer:
         return _TEMPLATES[op.op].format(*args, F="float64", exp="math.exp")
 
     def _element(self, op: Operation) -> str:
-        args = [
-            self._floating(a) if not self._plain(op, k) else self._named(a) for k, a in enumerate(op.args)
-        ]
+        args = [self._floating(a) if not self._plain(op, k) else self._named(a) for k, a in enumerate(op.args)]
         exp = "exp32" if self.precision == "float32" else "math.exp"
         return _TEMPLATES[op.op].format(*args, F=self.precision, exp=exp)
 

@@ -155,20 +155,14 @@ class _Printer:
     def _symbol(self, name: str, time: str) -> str:
         name = _GREEK.get(name, name)
         accent = next((a for a in ("hat", "tilde") if name.endswith(f"_{a}")), "")
-        name = (
-            _GREEK.get(name.removesuffix(f"_{accent}"), name.removesuffix(f"_{accent}")) if accent else name
-        )
+        name = _GREEK.get(name.removesuffix(f"_{accent}"), name.removesuffix(f"_{accent}")) if accent else name
         letter, _, index = name.partition("_")
         if len(letter) > 1 and letter not in _LETTERS and not re.fullmatch(r"[a-z]+\d+", letter):
             letter, index = name, ""
         digits = re.fullmatch(r"([a-z]+)(\d+)", letter)
         if digits:
             letter, index = digits[1], digits[2]
-        return (
-            self._latex(letter, index, accent, time)
-            if self.latex
-            else self._text(letter, index, accent, time)
-        )
+        return self._latex(letter, index, accent, time) if self.latex else self._text(letter, index, accent, time)
 
     def _latex(self, letter: str, index: str, accent: str, time: str) -> str:
         body = (
@@ -180,11 +174,7 @@ class _Printer:
         )
         body = rf"\{accent}{{{body}}}" if accent else body
         index = (
-            rf"\{index}"
-            if index == "infty"
-            else rf"\mathrm{{{index.replace('_', ' ')}}}"
-            if len(index) > 1
-            else index
+            rf"\{index}" if index == "infty" else rf"\mathrm{{{index.replace('_', ' ')}}}" if len(index) > 1 else index
         )
         subscript = ",".join(part for part in (index, time) if part)
         return f"{body}_{{{subscript}}}" if subscript else body

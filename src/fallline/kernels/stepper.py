@@ -135,9 +135,7 @@ class Stepper:
         self.slots[id(p)] = slot
         return slot
 
-    def _by_text(
-        self, p: Tensor, g: Tensor, state: dict[str, Any], t: int, numbers: tuple[float, ...]
-    ) -> None:
+    def _by_text(self, p: Tensor, g: Tensor, state: dict[str, Any], t: int, numbers: tuple[float, ...]) -> None:
         if g.layout is not torch.strided:
             raise InputError(f"{self.rule.name} was given a sparse gradient; it takes dense gradients only.")
         hypers = dict(zip(self.rule.hypers, numbers, strict=True))

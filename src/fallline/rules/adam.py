@@ -22,9 +22,7 @@ def adam(p, g, m, v, *, t, lr: Rate = 1e-3, beta1: Beta1 = 0.9, beta2: Beta2 = 0
 
 
 @rule(paper="Kingma & Ba 2015, arXiv:1412.6980, end of section 2")
-def adam_epsilon_hat(
-    p, g, m, v, *, t, lr: Rate = 1e-3, beta1: Beta1 = 0.9, beta2: Beta2 = 0.999, eps: Epsilon = 1e-8
-):
+def adam_epsilon_hat(p, g, m, v, *, t, lr: Rate = 1e-3, beta1: Beta1 = 0.9, beta2: Beta2 = 0.999, eps: Epsilon = 1e-8):
     """Adam with the corrections absorbed in the rate; `eps` is the paper's epsilon-hat."""
     m = beta1 * m + (1 - beta1) * g
     v = beta2 * v + (1 - beta2) * g**2
@@ -33,9 +31,7 @@ def adam_epsilon_hat(
 
 
 @rule(paper="Kingma & Ba 2015, arXiv:1412.6980, section 6.4")
-def adam_uncorrected(
-    p, g, m, v, *, t, lr: Rate = 1e-3, beta1: Beta1 = 0.9, beta2: Beta2 = 0.999, eps: Epsilon = 1e-8
-):
+def adam_uncorrected(p, g, m, v, *, t, lr: Rate = 1e-3, beta1: Beta1 = 0.9, beta2: Beta2 = 0.999, eps: Epsilon = 1e-8):
     """Adam without bias correction: its first steps are too long."""
     m = beta1 * m + (1 - beta1) * g
     v = beta2 * v + (1 - beta2) * g**2

@@ -43,9 +43,7 @@ def rmsprop_inside(p, g, v, *, t, lr: Rate = 1e-2, alpha: Beta2 = 0.99, eps: Eps
     return p - lr * g / (v + eps).sqrt(), v
 
 
-@rule(
-    paper="Graves 2013, arXiv:1308.0850, equations 38 to 41, with a plain velocity", title="RMSpropMomentum"
-)
+@rule(paper="Graves 2013, arXiv:1308.0850, equations 38 to 41, with a plain velocity", title="RMSpropMomentum")
 def rmsprop_momentum(
     p, g, v, b, *, t, lr: Rate = 1e-2, alpha: Beta2 = 0.99, eps: Epsilon = 1e-8, momentum: Momentum = 0.9
 ):

@@ -124,9 +124,7 @@ class Hyper:
         try:
             number = float(value)
         except (TypeError, ValueError, RuntimeError):
-            raise InputError(
-                f"{self.name}={value!r} of {of} is not a number; allowed: {self.allowed}."
-            ) from None
+            raise InputError(f"{self.name}={value!r} of {of} is not a number; allowed: {self.allowed}.") from None
         if not math.isfinite(number) or number not in self.allowed:
             raise InputError(f"{self.name}={number:g} is not allowed for {of}; allowed: {self.allowed}.")
         return number

@@ -63,9 +63,7 @@ class Rule:
     @property
     def title(self) -> str:
         """The rule's name as the field writes it (`AdamW`), which is also its class's name."""
-        return self.given_title or "".join(
-            word[:1].upper() + word[1:] for word in re.split(r"\W+|_", self.name)
-        )
+        return self.given_title or "".join(word[:1].upper() + word[1:] for word in re.split(r"\W+|_", self.name))
 
     @property
     def defaults(self) -> dict[str, float]:
@@ -123,9 +121,7 @@ def _home(rule: Rule) -> str:
 @overload
 def rule(function: Callable[..., Any], /) -> Rule: ...
 @overload
-def rule(
-    *, paper: str = "", name: str | None = None, title: str = ""
-) -> Callable[[Callable[..., Any]], Rule]: ...
+def rule(*, paper: str = "", name: str | None = None, title: str = "") -> Callable[[Callable[..., Any]], Rule]: ...
 def rule(
     function: Callable[..., Any] | None = None,
     /,
@@ -150,23 +146,17 @@ def rule(
 def _read(function: Callable[..., Any], paper: str, name: str, title: str) -> Rule:
     positional, keywords = _parameters(function, name)
     if [p.name for p in positional[:2]] != ["p", "g"]:
-        raise RuleError(
-            f"rule {name!r} must take the parameter `p` and its gradient `g` first, then its states."
-        )
+        raise RuleError(f"rule {name!r} must take the parameter `p` and its gradient `g` first, then its states.")
     notes = _annotations(function)
     hypers = {}
     for parameter in keywords:
         if parameter.name == "t":
             continue
         if not isinstance(parameter.default, int | float):
-            raise RuleError(
-                f"hyper-parameter {parameter.name!r} of rule {name!r} needs a number as its default."
-            )
+            raise RuleError(f"hyper-parameter {parameter.name!r} of rule {name!r} needs a number as its default.")
         hypers[parameter.name] = read_hyper(parameter.name, parameter.default, notes.get(parameter.name, ()))
     states, numbers, starts = _states(positional[2:], notes)
-    return Rule(
-        name, function, paper, states, numbers, hypers, starts, _summary(function), title, (function,)
-    )
+    return Rule(name, function, paper, states, numbers, hypers, starts, _summary(function), title, (function,))
 
 
 def _states(
@@ -187,9 +177,7 @@ def _states(
     return tuple(states), numbers, starts
 
 
-def _parameters(
-    function: Callable[..., Any], name: str
-) -> tuple[list[inspect.Parameter], list[inspect.Parameter]]:
+def _parameters(function: Callable[..., Any], name: str) -> tuple[list[inspect.Parameter], list[inspect.Parameter]]:
     positional: list[inspect.Parameter] = []
     keywords: list[inspect.Parameter] = []
     for parameter in inspect.signature(function).parameters.values():
@@ -221,6 +209,4 @@ def _source(part: Callable[..., Any]) -> str:
 
 def is_rule_text(code: types.CodeType, rule: Rule) -> bool:
     """Whether that code is the rule's own text (and not PyTorch's or Fallline's machinery)."""
-    return any(
-        code.co_filename == part.__code__.co_filename for part in rule.parts if hasattr(part, "__code__")
-    )
+    return any(code.co_filename == part.__code__.co_filename for part in rule.parts if hasattr(part, "__code__"))

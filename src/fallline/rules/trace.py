@@ -79,11 +79,7 @@ def replay(
         args = fx.map_arg(node.args, values.__getitem__)
         kwargs = fx.map_arg(node.kwargs, values.__getitem__)
         target: Any = node.target
-        value = (
-            getattr(args[0], target)(*args[1:], **kwargs)
-            if node.op == "call_method"
-            else target(*args, **kwargs)
-        )
+        value = getattr(args[0], target)(*args[1:], **kwargs) if node.op == "call_method" else target(*args, **kwargs)
         if isinstance(value, fx.Proxy) and node in graph.labels:
             value.node.meta["label"] = graph.labels[node]
         values[node] = after[node](value) if node in after else value
@@ -103,9 +99,7 @@ def _outputs(rule: Rule, out: Any, expected: int) -> tuple[fx.Node, ...]:
     values = out if isinstance(out, tuple) else (out,)
     wanted = ", ".join(("p", *rule.states, *rule.numbers))
     if len(values) != expected:
-        raise RuleError(
-            f"rule {rule.name!r} returns {len(values)} values; it must return {wanted}, in this order."
-        )
+        raise RuleError(f"rule {rule.name!r} returns {len(values)} values; it must return {wanted}, in this order.")
     if not all(isinstance(value, fx.Proxy) for value in values):
         raise RuleError(f"rule {rule.name!r} must return {wanted}, each computed from its arguments.")
     return tuple(value.node for value in values)
@@ -149,6 +143,4 @@ def _untraceable(rule: Rule, error: Exception) -> RuleError:
     if frame is None or frame.lineno is None:
         return RuleError(f"rule {rule.name!r} cannot be traced: {reason}.")
     line = linecache.getline(frame.filename, frame.lineno).strip()
-    return RuleError(
-        f"rule {rule.name!r} cannot be traced: {frame.filename}, line {frame.lineno}: `{line}`: {reason}."
-    )
+    return RuleError(f"rule {rule.name!r} cannot be traced: {frame.filename}, line {frame.lineno}: `{line}`: {reason}.")
