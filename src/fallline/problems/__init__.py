@@ -1,0 +1,35 @@
+"""Problems: a model, its data, a loss and a metric together, checked once, so that any rule can try them.
+
+A `Problem` that exists can be trained: what does not fit (labels out of range, a model that fails on its
+batch, ...) is said when it is made. It has three ways in:
+
+- your own, from tensors, arrays or Datasets: `Problem(Net, train=(x, y), metric="accuracy", epochs=15)`;
+- your own, in a file or a module: `load("my_model.py:problem")`, `load("my_package.problems:segmentation")`;
+- built in: `load("digits")`; `names()` lists them.
+
+`problem.build(seed)` is a fresh model, `problem.train.batches(...)` its data. A new built-in problem is one
+decorated function in `builtin.py`; a new metric is a line in `metric.py`.
+"""
+
+from __future__ import annotations
+
+from .builtin import names, summary
+from .data import Arrays, Split, Stream
+from .load import load
+from .metric import Metric
+from .problem import Problem
+from .seeds import derive, generator, seeded
+
+__all__ = [
+    "Arrays",
+    "Metric",
+    "Problem",
+    "Split",
+    "Stream",
+    "derive",
+    "generator",
+    "load",
+    "names",
+    "seeded",
+    "summary",
+]

@@ -1,0 +1,186 @@
+"""The problem: a model, its data, a loss and a metric, checked once so that whatever exists can be trained."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import re
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.parameter import UninitializedParameter
+
+from ..errors import InputError
+from .check import check_model
+from .data import Split, digest_tensor, hold_out, split
+from .metric import Loss, Metric, find_metric, loss_name
+from .seeds import seeded
+
+_SHARES = {"valid": 0.20, "test": 0.15}
+"""Share of the given training examples held out for a split that was not given."""
+
+
+class Problem:
+    """A model to train, its data, the loss to lower and the metric to judge by.
+
+    - `model`: a class or function without arguments that gives a fresh `nn.Module`, or an `nn.Module`, whose
+      weights every trial then starts from.
+    - `train`, `valid`, `test`: each a pair (x, y) of tensors, arrays or lists of equal length, or a map-style
+      Dataset of such pairs. Splits that are missing are held out of `train` (20 % and 15 %, by `split_seed`);
+      `notes` says so.
+    - `loss(outputs, targets)`: the mean over the batch. `metric`: a name or a `Metric`.
+    - `batch_size` in examples, `epochs` in passes over `train`.
+
+    Raises `InputError` if anything does not fit: one batch of every split is run through model, loss and
+    metric.
+    """
+
+    def __init__(
+        self,
+        model: Callable[[], nn.Module] | nn.Module,
+        train: Any,
+        valid: Any = None,
+        test: Any = None,
+        *,
+        loss: Loss = F.cross_entropy,
+        metric: str | Metric = "accuracy",
+        batch_size: int = 32,
+        epochs: int = 15,
+        name: str | None = None,
+        split_seed: int = 0,
+    ) -> None:
+        self.batch_size = _positive(batch_size, "batch_size")
+        self.epochs = _positive(epochs, "epochs")
+        self.loss = _callable(loss, "loss", "a function of outputs and targets")
+        self.metric = find_metric(metric, loss)
+        self.model = _callable(model, "model", "an nn.Module, or a class or function that gives one")
+        if not isinstance(split_seed, int):
+            raise InputError(f"split_seed must be a whole number; it is {split_seed!r}.")
+        self.notes: list[str] = []
+        self.train, self.valid, self.test = self._splits(train, valid, test, split_seed)
+        first = self.build(0)
+        self._check_fresh(first)
+        self._untrained = check_model(first, self)
+        self.parameters_count = sum(p.numel() for p in first.parameters() if p.requires_grad)
+        self.named = name is not None
+        self.name = name if name is not None else type(first).__name__
+
+    def __repr__(self) -> str:
+        return f"Problem({self.name!r}, sizes={self.sizes}, parameters_count={self.parameters_count})"
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The number of examples of each split."""
+        return {"train": len(self.train), "valid": len(self.valid), "test": len(self.test)}
+
+    def build(self, seed: int) -> nn.Module:
+        """A fresh model in training mode, its initial weights those after `torch.manual_seed(seed)`."""
+        with seeded(seed):
+            model = self._copied() if isinstance(self.model, nn.Module) else self._called()
+            if any(isinstance(p, UninitializedParameter) for p in model.parameters()):
+                self._see_shapes(model)
+        return model.train()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hex digest of what a trial's numbers depend on besides the trial; the same in every process."""
+        digest = hashlib.blake2b(digest_size=16)
+        for part in (self.train, self.valid, self.test):
+            part.digest(digest)
+        model = self.build(0)
+        for key, value in model.state_dict().items():
+            digest.update(key.encode())
+            if isinstance(value, torch.Tensor):
+                digest_tensor(value, digest)
+        untrained = ", ".join(f"{value:.4g}" for value in self._untrained)
+        facts = (
+            _described(model),
+            _described(self.loss),
+            f"{self.metric.name} {self.metric.maximize}",
+            untrained,
+            f"{self.batch_size} {self.epochs}",
+        )
+        digest.update("\n".join(facts).encode())
+        return digest.hexdigest()
+
+    def _splits(self, train: Any, valid: Any, test: Any, seed: int) -> tuple[Split, Split, Split]:
+        kept = split(train, "train")
+        given = {name: split(part, name) for name, part in (("valid", valid), ("test", test)) if part is not None}
+        shares = {name: share for name, share in _SHARES.items() if name not in given}
+        if shares:
+            whole = len(kept)
+            kept, held = hold_out(kept, shares, seed)
+            given |= held
+            for name, share in shares.items():
+                self.notes.append(
+                    f"No {name} data was given: {len(held[name])} of the {whole} training examples ({share:.0%}, "
+                    f"drawn with split_seed={seed}) were held out for it."
+                )
+        if isinstance(self.model, nn.Module):
+            self.notes.append("Every trial starts from the weights that the model was given with.")
+        return kept, given["valid"], given["test"]
+
+    def _copied(self) -> nn.Module:
+        try:
+            return copy.deepcopy(cast(nn.Module, self.model))
+        except Exception as error:
+            raise InputError(
+                f"the model cannot be copied for each trial ({type(error).__name__}: {error}); "
+                "give a function that makes it instead."
+            ) from error
+
+    def _called(self) -> nn.Module:
+        assert not isinstance(self.model, nn.Module)
+        try:
+            model = self.model()
+        except Exception as error:
+            raise InputError(
+                f"model must give an nn.Module when called without arguments, but {_described(self.model)}() "
+                f"raised {type(error).__name__}: {error}"
+            ) from error
+        if not isinstance(model, nn.Module):
+            raise InputError(f"model must give an nn.Module; {_described(self.model)}() gave a {type(model).__name__}.")
+        return model
+
+    def _check_fresh(self, first: nn.Module) -> None:
+        shared = {id(p) for p in first.parameters()} & {id(p) for p in self.build(0).parameters()}
+        if shared:
+            raise InputError(
+                "model() gives the same weights each time it is called, so trials would share them; make the "
+                "nn.Module inside the function, or give the nn.Module itself."
+            )
+
+    def _see_shapes(self, model: nn.Module) -> None:
+        """Run one batch, from which lazy modules learn their shapes."""
+        x, _ = next(self.train.batches(self.batch_size, torch.device("cpu")))
+        try:
+            with torch.no_grad():
+                model(x)
+        except Exception as error:
+            raise InputError(f"the model fails on its first batch: {type(error).__name__}: {error}") from error
+
+
+def _positive(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 1:
+        raise InputError(f"{name} must be a whole number of at least 1; it is {value!r}.")
+    return int(value.__index__())
+
+
+def _callable(value: Any, name: str, wanted: str) -> Any:
+    if not callable(value):
+        raise InputError(f"{name} must be {wanted}; it is {value!r}.")
+    return value
+
+
+def _described(value: Any) -> str:
+    """A text of a function or module that is the same in every process."""
+    if isinstance(value, nn.Module):
+        plain = {k: v for k, v in vars(value).items() if isinstance(v, str | int | float) and k != "training"}
+        return re.sub(r" at 0x[0-9a-fA-F]+", "", f"{value!r} {plain}")
+    if hasattr(value, "__qualname__"):
+        return str(value.__qualname__)
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value)) or loss_name(value)
