@@ -1,0 +1,86 @@
+"""What a comparison shows while it runs: a bar with the time left, the rule in training and the best score so far."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from .record import Plan
+    from .result import TrialRecord
+
+
+class Watch:
+    """A progress bar on stderr, counted in epochs; silent when `show` is false, or None and stderr is no terminal.
+
+    It follows any number of trials at once, in any order.
+    """
+
+    def __init__(self, show: bool | None, plan: Plan, epochs: int, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self.shown = self._console.is_terminal if show is None else bool(show)
+        self._plan, self._epochs = plan, epochs
+        self._best: TrialRecord | None = None
+        self._running: dict[str, int] = {}
+        self._done = 0
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[count]} trials"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[best]}"),
+            console=self._console,
+            disable=not self.shown,
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=None, count="", best="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def found(self, trials: int) -> None:
+        """So many trials were done before; they count, but say nothing about the time left."""
+        self._done += trials
+        if trials:
+            self._bar.reset(self._task)
+        self._update("")
+
+    def epoch(self, key: str, rule: str, epoch: int) -> None:
+        """A trial of that rule has ended an epoch."""
+        self._running[key] = epoch
+        self._update(rule)
+
+    def done(self, key: str, trial: TrialRecord) -> None:
+        """A trial has ended."""
+        self._running.pop(key, None)
+        self._done += 1
+        if self._best is None or (trial.score - self._best.score) * (1 if self._plan.maximize else -1) > 0:
+            self._best = trial
+        self._update(trial.rule)
+
+    def say(self, text: str) -> None:
+        """A line of text, where there is a bar."""
+        if self.shown:
+            self._console.print(text, highlight=False, markup=False)
+
+    def _update(self, rule: str) -> None:
+        best, planned = self._best, self._plan.planned
+        self._bar.update(
+            self._task,
+            description=rule,
+            total=planned * self._epochs,
+            completed=self._done * self._epochs + sum(self._running.values()),
+            count=f"{self._done}/{planned}",
+            best="" if best is None else f"best valid {self._plan.metric_name} {best.score:.4g} ({best.rule})",
+        )

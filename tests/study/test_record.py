@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+import sqlite3
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
+
+from fallline.errors import InputError, RecordError
+from fallline.study import record
+from fallline.study.record import FILE, SCHEMA, Plan, Record, _back, _exact, trial_key
+from fallline.study.result import TrialRecord
+from fallline.training import Point
+
+PLAN = Plan(
+    "digits",
+    "accuracy",
+    True,
+    None,
+    2,
+    1,
+    0,
+    ({"name": "sgd", "fingerprint": "x", "hypers": []},),
+    {"fingerprint": "p"},
+)
+POINTS = (Point(0, 0, 0.0, None, 2.3, 0.1), Point(1, 10, 0.1 + 0.2, math.inf, math.nan, 1 / 3))
+TRIAL = TrialRecord(
+    rule="sgd",
+    kind="search",
+    number=0,
+    seed=0,
+    settings={"lr": 0.1},
+    state="finished",
+    reason="",
+    curve=POINTS,
+    steps=10,
+    seconds=0.3,
+    step_seconds=1e-5,
+    test_loss=None,
+    test_metric=None,
+    versions={"python": "3.11"},
+    machine={"cores": 2},
+    started="2024-01-01T00:00:00+00:00",
+)
+
+
+def fill(record: Record, *trials: TrialRecord) -> str:
+    study = record.start(PLAN, {"python": "3.11"}, {"cores": 2})
+    keys = [trial_key("p", t.rule, "x", t.kind, t.seed, t.settings) for t in trials]
+    record.plan(study, [(t.rule, t.kind, t.number, key) for t, key in zip(trials, keys, strict=True)])
+    for key, trial in zip(keys, trials, strict=True):
+        record.add(key, "p", "x", trial)
+    return study
+
+
+def bits(value: float | None) -> bytes | None:
+    return None if value is None else struct.pack("<d", value)
+
+
+@settings(deadline=None, max_examples=30)
+@given(values=st.lists(st.floats() | st.none(), min_size=3, max_size=3), setting=st.floats(allow_nan=False))
+def test_every_float_comes_back_bit_for_bit(values: list[float | None], setting: float) -> None:
+    loss, test_loss, test_metric = (None if v is None else math.nan if math.isnan(v) else v for v in values)
+    curve = (Point(0, 0, 0.0, loss, setting, setting),)
+    given_ = replace(
+        TRIAL,
+        kind="tuned",
+        curve=curve,
+        settings={"lr": setting},
+        test_loss=test_loss,
+        test_metric=test_metric,
+    )
+    with Record.create(None) as record:
+        (found,) = record.trials(fill(record, given_))
+    assert bits(found.curve[0].train_loss) == bits(loss)
+    assert bits(found.settings["lr"]) == bits(setting)
+    assert bits(found.test_loss) == bits(test_loss)
+    assert bits(found.test_metric) == bits(test_metric)
+    assert replace(found, curve=(), test_loss=None, test_metric=None, settings={}) == replace(
+        given_, curve=(), test_loss=None, test_metric=None, settings={}
+    )
+
+
+def test_a_trial_comes_back_whole(tmp_path: Path) -> None:
+    out = tmp_path / "new folder #1?" / "deep"
+    with Record.create(out) as record:
+        study = fill(record, TRIAL)
+    with Record.read(out) as record:
+        (found,) = record.trials(study)
+        facts, plan = record.study(study)
+    assert found.curve[0] == TRIAL.curve[0]
+    assert math.isnan(found.curve[1].valid_loss)
+    assert found.curve[1].train_loss == math.inf
+    assert replace(found, curve=TRIAL.curve) == TRIAL
+    assert plan == PLAN
+    assert facts.id == study == PLAN.study_id
+    assert facts.machine == {"cores": 2}
+    assert [p.name for p in out.iterdir()] == [FILE]
+
+
+@given(st.recursive(st.floats(allow_nan=False) | st.integers() | st.none(), lambda x: st.lists(x)))
+def test_json_holds_infinities(value: object) -> None:
+    assert _back(json.loads(json.dumps(_exact(value), allow_nan=False))) == value
+
+
+def test_a_trial_is_stored_once_and_shared_by_studies(tmp_path: Path) -> None:
+    with Record.create(tmp_path) as record:
+        fill(record, TRIAL)
+        larger = replace(PLAN, trials=3)
+        study = record.start(larger, {"python": "3.12"}, {"cores": 8})
+        key = trial_key("p", "sgd", "x", "search", 0, {"lr": 0.1})
+        assert record.known([key, "other"]) == {key}
+        record.plan(study, [("sgd", "search", 0, key), ("sgd", "search", 1, "not yet there")])
+        record.add(key, "p", "x", replace(TRIAL, steps=999))
+        assert [t.steps for t in record.trials(study)] == [10]
+        assert record.start(larger, {}, {}) == study
+        assert len(record.study_ids()) == 2
+        assert record.trials(study)[0].versions == {"python": "3.11"}
+
+
+def test_keys_tell_apart_what_differs() -> None:
+    one = ("p", "sgd", "x", "search", 0, {"lr": 0.1})
+    keys = {trial_key(*one)}
+    for i, other in enumerate(("q", "adam", "y", "tuned", 1, {"lr": 0.1 + 1e-17 + 2e-17})):
+        keys.add(trial_key(*(other if i == j else value for j, value in enumerate(one))))  # type: ignore[arg-type]
+    assert len(keys) == 7
+    assert trial_key(*one[:5], {"a": 1.0, "b": 2.0}) == trial_key(*one[:5], {"b": 2.0, "a": 1.0})
+
+
+def damage_header(path: Path) -> None:
+    path.write_bytes(b"not a database at all" + path.read_bytes()[21:])
+
+
+def damage_truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def damage_pages(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[4096 : len(content) - 4096] = os.urandom(len(content) - 8192)
+    path.write_bytes(content)
+
+
+def damage_foreign(path: Path) -> None:
+    path.unlink()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE books (title TEXT)")
+
+
+def damage_newer(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE meta SET value = ?", (str(SCHEMA + 1),))
+
+
+def damage_schema(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM meta")
+
+
+DAMAGES = {
+    damage_header: "not a database",
+    damage_truncate: "malformed|disk image|Page|page|Tree",
+    damage_pages: "malformed|Page|page|Tree|database",
+    damage_foreign: "something else .*books",
+    damage_newer: "newer Fallline",
+    damage_schema: "which schema",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda d: d.__name__)
+@pytest.mark.parametrize("open_", [Record.create, Record.read], ids=["write", "read"])
+def test_a_damaged_record_is_told(tmp_path: Path, damage: object, open_: object) -> None:
+    with Record.create(tmp_path) as record:
+        fill(record, *(replace(TRIAL, seed=seed, number=seed) for seed in range(200)))
+    damage(tmp_path / FILE)  # type: ignore[operator]
+    before = (tmp_path / FILE).read_bytes()
+    with pytest.raises(RecordError, match=DAMAGES[damage]) as told:  # type: ignore[index]
+        open_(tmp_path)  # type: ignore[operator]
+    assert str(tmp_path / FILE) in str(told.value)
+    assert "--out" in str(told.value)
+    assert (tmp_path / FILE).read_bytes() == before
+
+
+def test_a_damaged_trial_is_told(tmp_path: Path) -> None:
+    with Record.create(tmp_path) as record:
+        study = fill(record, TRIAL)
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute("UPDATE trials SET curve = '{broken'")
+    with Record.read(tmp_path) as record, pytest.raises(RecordError, match="cannot be read"):
+        record.trials(study)
+
+
+def test_an_empty_file_is_a_record_not_begun(tmp_path: Path) -> None:
+    (tmp_path / FILE).touch()
+    with pytest.raises(RecordError, match="empty"):
+        Record.read(tmp_path)
+    with Record.create(tmp_path) as record:
+        assert record.study_ids() == []
+
+
+def test_no_record_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no record at"):
+        Record.read(tmp_path / "missing")
+    with pytest.raises(InputError, match="no record at"):
+        Record.read(tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/fallline")):
+        with pytest.raises(InputError, match="cannot be written to"):
+            Record.create(out)
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(RecordError, match="is a directory"):
+        Record.create(tmp_path)
+
+
+def test_a_database_url(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'studies.db'}"
+    with Record.create(url) as record:
+        study = fill(record, TRIAL)
+    with Record.read(url) as record:
+        assert len(record.trials(study)) == 1
+    with pytest.raises(InputError, match="no database"):
+        Record.create("nosuch://somewhere")
+
+
+def test_two_processes_may_read_and_write(tmp_path: Path) -> None:
+    with Record.create(tmp_path) as one, Record.create(tmp_path) as other, Record.read(tmp_path) as reader:
+        study = fill(one, TRIAL)
+        assert len(reader.trials(study)) == 1
+        fill(other, TRIAL, replace(TRIAL, number=1, seed=1))
+        assert len(reader.trials(study)) == 2
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_the_tables_are_plain_enough_for_postgresql() -> None:
+    for table in record._tables.sorted_tables:
+        assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=postgresql.dialect()))
+
+
+def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
+    with Record.create(tmp_path) as full:
+        study = fill(full, TRIAL)
+        raw = full._engine.raw_connection()
+        (pages,) = raw.cursor().execute("PRAGMA page_count").fetchone()
+        raw.cursor().execute(f"PRAGMA max_page_count = {pages}")
+        raw.close()
+        with pytest.raises(RecordError, match=r"full.*Free some space"):
+            full.add("big", "p", "x", replace(TRIAL, curve=POINTS * 1000))
+        assert len(full.trials(study)) == 1
