@@ -1,0 +1,47 @@
+"""Files written whole or not at all, and packages that come with an extra."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+
+
+def write_whole(path: Path | str, save: Callable[[Path], object]) -> Path:
+    """Let `save` write a file beside `path`, then put it there in one step: no reader meets half of it.
+
+    Directories are made as needed. Raises `InputError` when the path cannot be written, and leaves what is there.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(
+            f"path {str(path)!r} is a directory; name a file in it, such as {str(path / 'report.html')!r}."
+        )
+    if path.parent.exists() and not path.parent.is_dir():
+        raise InputError(f"path {str(path)!r} cannot be written: {str(path.parent)!r} is not a directory.")
+    draft = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save(draft)
+        os.replace(draft, path)
+    except OSError as error:
+        raise InputError(f"path {str(path)!r} cannot be written: {error.strerror or error}.") from None
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+    return path
+
+
+def need(module: str) -> Any:
+    """The module; raises `InputError` that says how to install it when it is missing."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = (error.name or module).partition(".")[0]
+        raise InputError(f"reports need {package}; install it with: pip install 'fallline[report]'") from None
