@@ -15,8 +15,8 @@ printer.
 from __future__ import annotations
 
 from .cost import Cost, cost
-from .equation import equation
+from .equation import equation, symbol
 from .plan import Operation, Plan, UnknownOperation, plan
 from .stepper import Stepper
 
-__all__ = ["Cost", "Operation", "Plan", "Stepper", "UnknownOperation", "cost", "equation", "plan"]
+__all__ = ["Cost", "Operation", "Plan", "Stepper", "UnknownOperation", "cost", "equation", "plan", "symbol"]

@@ -77,6 +77,7 @@ def equation(rule: Rule, style: Style = "latex") -> list[str]:
 class _Printer:
     def __init__(self, sheet: Plan, style: Style) -> None:
         self.sheet = sheet
+        self.style: Style = style
         self.latex = style == "latex"
         self.words = _LATEX if self.latex else _TEXT
         self.operations = sheet.by_name()
@@ -89,15 +90,15 @@ class _Printer:
         lines = [f"{self._named(op)} = {self._body(op)[0]}" for op in self.shown.values()]
         p = self.new["p"]
         body = self._body(self.operations[p])[0] if p in self.operations else self._operand(p)[0]
-        return [*lines, f"{self._symbol('p', 't')} = {body}"]
+        return [*lines, f"{symbol('p', self.style, 't')} = {body}"]
 
     def _named(self, op: Operation) -> str:
         """The left-hand side: a new state, a variable of its own, or an input seen through a modifier."""
         if op.name in self.state_of:
-            return self._symbol(self.state_of[op.name], "t")
+            return symbol(self.state_of[op.name], self.style, "t")
         label = op.label or op.name
         known = (*self.sheet.arrays, *self.sheet.carried, *self.sheet.hypers)
-        return self._symbol(f"{label}_tilde" if label in known else label, "t" if op.tensor else "")
+        return symbol(f"{label}_tilde" if label in known else label, self.style, "t" if op.tensor else "")
 
     def _operand(self, value: Value) -> tuple[str, int]:
         if not isinstance(value, str):
@@ -109,9 +110,9 @@ class _Printer:
         if value == "t":
             return "t", _ATOM
         if value == "g":
-            return self._symbol("g", "t"), _ATOM
+            return symbol("g", self.style, "t"), _ATOM
         previous = value in self.sheet.arrays or value in self.sheet.carried
-        return self._symbol(value, "t-1" if previous else ""), _ATOM
+        return symbol(value, self.style, "t-1" if previous else ""), _ATOM
 
     def _inside(self, value: Value, binding: int) -> str:
         text, own = self._operand(value)
@@ -152,38 +153,39 @@ class _Printer:
             return rf"\frac{{{self._operand(a)[0]}}}{{{self._operand(b)[0]}}}", _PRODUCT
         return f"{self._inside(a, _PRODUCT)} / {self._inside(b, _POWER)}", _PRODUCT
 
-    def _symbol(self, name: str, time: str) -> str:
-        name = _GREEK.get(name, name)
-        accent = next((a for a in ("hat", "tilde") if name.endswith(f"_{a}")), "")
-        name = _GREEK.get(name.removesuffix(f"_{accent}"), name.removesuffix(f"_{accent}")) if accent else name
-        letter, _, index = name.partition("_")
-        if len(letter) > 1 and letter not in _LETTERS and not re.fullmatch(r"[a-z]+\d+", letter):
-            letter, index = name, ""
-        digits = re.fullmatch(r"([a-z]+)(\d+)", letter)
-        if digits:
-            letter, index = digits[1], digits[2]
-        return self._latex(letter, index, accent, time) if self.latex else self._text(letter, index, accent, time)
 
-    def _latex(self, letter: str, index: str, accent: str, time: str) -> str:
-        body = (
-            rf"\{letter}"
-            if letter in _LETTERS
-            else letter
-            if len(letter) == 1
-            else rf"\mathrm{{{letter.replace('_', ' ')}}}"
-        )
-        body = rf"\{accent}{{{body}}}" if accent else body
-        index = (
-            rf"\{index}" if index == "infty" else rf"\mathrm{{{index.replace('_', ' ')}}}" if len(index) > 1 else index
-        )
-        subscript = ",".join(part for part in (index, time) if part)
-        return f"{body}_{{{subscript}}}" if subscript else body
+def symbol(name: str, style: Style = "text", time: str = "") -> str:
+    """A variable or hyper-parameter as the equations write it: `lr` is η, `m_hat` at time t is m̂_t."""
+    name = _GREEK.get(name, name)
+    accent = next((a for a in ("hat", "tilde") if name.endswith(f"_{a}")), "")
+    name = _GREEK.get(name.removesuffix(f"_{accent}"), name.removesuffix(f"_{accent}")) if accent else name
+    letter, _, index = name.partition("_")
+    if len(letter) > 1 and letter not in _LETTERS and not re.fullmatch(r"[a-z]+\d+", letter):
+        letter, index = name, ""
+    digits = re.fullmatch(r"([a-z]+)(\d+)", letter)
+    if digits:
+        letter, index = digits[1], digits[2]
+    return (_latex if style == "latex" else _text)(letter, index, accent, time)
 
-    def _text(self, letter: str, index: str, accent: str, time: str) -> str:
-        body = _LETTERS.get(letter, letter) + {"hat": "\u0302", "tilde": "\u0303", "": ""}[accent]
-        if index.isdigit():
-            body, index = body + index.translate(_SUBSCRIPTS), ""
-        subscript = ",".join(part for part in (index.replace("infty", "∞"), time) if part)
-        if not subscript:
-            return body
-        return f"{body}_{subscript}" if len(subscript) == 1 else f"{body}_{{{subscript}}}"
+
+def _latex(letter: str, index: str, accent: str, time: str) -> str:
+    body = rf"\{letter}" if letter in _LETTERS else _upright(letter)
+    body = rf"\{accent}{{{body}}}" if accent else body
+    index = r"\infty" if index == "infty" else _upright(index)
+    subscript = ",".join(part for part in (index, time) if part)
+    return f"{body}_{{{subscript}}}" if subscript else body
+
+
+def _upright(word: str) -> str:
+    """A word stands upright, a single letter is a variable."""
+    return rf"\mathrm{{{word.replace('_', ' ')}}}" if len(word) > 1 else word
+
+
+def _text(letter: str, index: str, accent: str, time: str) -> str:
+    body = _LETTERS.get(letter, letter) + {"hat": "\u0302", "tilde": "\u0303", "": ""}[accent]
+    if index.isdigit():
+        body, index = body + index.translate(_SUBSCRIPTS), ""
+    subscript = ",".join(part for part in (index.replace("infty", "∞"), time) if part)
+    if not subscript:
+        return body
+    return f"{body}_{subscript}" if len(subscript) == 1 else f"{body}_{{{subscript}}}"

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from ..study.numbers import brief
 from .answer import answer, tuned_settings
 from .files import need, write_whole
 from .pictures import Panel, View, found
-from .words import Measure, brief, duration, leads, significant
+from .words import Measure, duration, leads, significant
 
 if TYPE_CHECKING:
     from ..study.result import Result, RuleResult

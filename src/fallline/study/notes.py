@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .numbers import brief
 from .record import Plan
 from .result import RuleResult, TrialRecord
 
@@ -86,7 +87,7 @@ def _about_divergence(ranked: Sequence[RuleResult]) -> list[str]:
 
 def _about_edges(ranked: Sequence[RuleResult]) -> list[str]:
     found = [
-        f"{hyper} of {result.name} ({result.best.settings[hyper]:.3g} in {space})"
+        f"{hyper} of {result.name} ({brief(result.best.settings[hyper])} in {space})"
         for result in ranked
         if result.best is not None
         for hyper, space in result.rule.space.items()

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from rich import box
 from rich.table import Table
 
+from .numbers import brief
 from .result import Difference, Estimate, Result, RuleResult
 
 
@@ -41,7 +42,7 @@ def _row(rule: RuleResult, result: Result, digits: int) -> list[str]:
         _interval(rule.test_metric, digits),
         "" if rule.default_metric is None else _number(rule.default_metric.mean, digits),
         _minus_best(difference, digits),
-        "\n".join(f"{name} {settings[name]:.3g}" for name in rule.rule.space if name in settings),
+        "\n".join(f"{name} {brief(settings[name])}" for name in rule.rule.space if name in settings),
         _reached(rule),
         _time(rule.step_seconds),
         f"{sum(t.diverged for t in rule.search)} of {len(rule.search)}",

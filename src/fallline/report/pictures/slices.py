@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...study.numbers import brief
 from ..marks import plain
-from ..words import brief, settings_text
+from ..words import settings_text
 from . import Panel, View, picture, zoom
 
 if TYPE_CHECKING:

@@ -1,0 +1,198 @@
+"""One optimizer step beside `torch.optim`'s, for every rule that it has, on three models: `make bench`.
+
+Writes `benchmarks/RESULTS.md`: for every rule and size the time of a step as a share of each peer path's, the share of
+the streaming kernel's bandwidth, and the time to the first step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from tests.database import TWINS
+
+from fallline import optim
+from fallline.kernels import cost
+from fallline.rules import get
+
+from .shapes import MODELS
+from .stream import Stream
+from .timing import Timing, machine, side_by_side
+
+PATHS: dict[str, dict[str, Any]] = {"default": {}, "foreach": {"foreach": True}, "fused": {"fused": True}}
+REPEATS = {"digits MLP": (200, 41), "ResNet-18": (2, 41), "GPT-2 small": (1, 11)}
+RESULTS = Path(__file__).with_name("RESULTS.md")
+LIMIT_PEER, LIMIT_ADAM, LIMIT_STREAM = 1.05, 0.35, 0.95
+ADAM_FAMILY = {"adam", "amsgrad", "adamw", "adamax", "nadam", "radam"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One rule on one model."""
+
+    rule: str
+    model: str
+    ours: Timing
+    peers: dict[str, Timing]
+    stream: Timing
+
+    @property
+    def fastest(self) -> str:
+        """The peer path with the least median time."""
+        return min(self.peers, key=lambda name: self.peers[name].seconds)
+
+    @property
+    def ratio(self) -> float:
+        """Our time as a share of the fastest peer's."""
+        return self.ours.ratio(self.peers[self.fastest])
+
+    @property
+    def bandwidth(self) -> float:
+        """The share of the streaming kernel's bandwidth."""
+        return self.stream.ratio(self.ours)
+
+
+def measure(rules: list[str], models: list[str]) -> Iterator[Row]:
+    """Every rule on every model."""
+    for model in models:
+        shapes = MODELS[model]()
+        params = [torch.randn(shape).mul_(0.1).requires_grad_() for shape in shapes]
+        for p in params:
+            p.grad = torch.randn_like(p)
+        length = sum(p.numel() for p in params)
+        for rule in rules:
+            yield _row(rule, model, params, length)
+            gc.collect()
+
+
+def _row(rule: str, model: str, params: list[torch.Tensor], length: int) -> Row:
+    twin = TWINS[rule]
+    # a rate of nearly nothing keeps the numbers of a long measurement ordinary
+    settings = {"lr": 1e-9, **twin.settings}
+    works: dict[str, Callable[[], object]] = {"ours": getattr(optim, twin.cls)(params, **settings).step}
+    for path, choice in PATHS.items():
+        try:
+            step = getattr(torch.optim, twin.cls)(params, **settings, **choice).step
+        except (TypeError, RuntimeError):
+            continue  # this class has no such path
+        works[path] = step
+    works["stream"] = Stream(length, cost(get(rule)).writes)
+    timed = side_by_side(works, *REPEATS[model])
+    return Row(rule, model, timed.pop("ours"), {k: v for k, v in timed.items() if k != "stream"}, timed["stream"])
+
+
+FIRST_STEP = """
+import time, torch, fallline
+from fallline import optim
+p = torch.ones(1000, requires_grad=True); p.grad = torch.ones(1000)
+start = time.perf_counter()
+optim.Adam([p]).step()
+print(time.perf_counter() - start)
+"""
+
+
+def first_steps(times: int = 3) -> tuple[float, float]:
+    """Seconds from making an optimizer to the end of its first step, in a new process: cold, and from the cache."""
+    cold, cached = [], []
+    for _ in range(times):
+        with tempfile.TemporaryDirectory() as cache:
+            cold.append(_first_step(cache))
+            cached.append(_first_step(cache))
+    return sorted(cold)[times // 2], sorted(cached)[times // 2]
+
+
+def _first_step(cache: str) -> float:
+    env = {**os.environ, "FALLLINE_CACHE_DIR": cache}
+    out = subprocess.run([sys.executable, "-c", FIRST_STEP], env=env, check=True, capture_output=True, text=True)
+    return float(out.stdout)
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as Markdown, a table a model."""
+    parts = []
+    for model in dict.fromkeys(row.model for row in rows):
+        unit, scale = ("µs", 1e6) if model == "digits MLP" else ("ms", 1e3)
+        tensors = MODELS[model]()
+        count = sum(math.prod(shape) for shape in tensors)
+        parts.append(f"### {model}: {count:,} parameters in {len(tensors)} tensors\n")
+        parts.append(f"| rule | step, {unit} | of default | of foreach | of fused | of the fastest | of streaming |")
+        parts.append("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+        for row in (r for r in rows if r.model == model):
+            shares = [f"{row.ours.ratio(row.peers[p]):.2f}" if p in row.peers else "" for p in PATHS]
+            cells = [row.rule, f"{row.ours.seconds * scale:.1f}", *shares, f"**{row.ratio:.2f}**"]
+            parts.append("| " + " | ".join([*cells, f"{row.bandwidth:.0%}"]) + " |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def verdicts(rows: list[Row], cold: float, cached: float) -> list[str]:
+    """Each target, what was reached, and whether it was met."""
+    worst = max(rows, key=lambda row: row.ratio)
+    adam = [r for r in rows if r.model == "ResNet-18" and r.rule in ADAM_FAMILY]
+    large = [r for r in rows if r.model == "GPT-2 small"]
+    lines = [_verdict(f"at most {LIMIT_PEER} times the fastest peer, everywhere", worst.ratio, LIMIT_PEER, worst)]
+    if adam:
+        slowest = max(adam, key=lambda row: row.ours.ratio(row.peers["default"]))
+        share = slowest.ours.ratio(slowest.peers["default"])
+        lines.append(_verdict(f"Adam family at most {LIMIT_ADAM} times the default path", share, LIMIT_ADAM, slowest))
+    if large:
+        least = min(large, key=lambda row: row.bandwidth)
+        text = f"at least {LIMIT_STREAM:.0%} of the streaming kernel's bandwidth"
+        lines.append(_verdict(text, -least.bandwidth, -LIMIT_STREAM, least))
+    lines.append(f"- first step cold at most 1.5 s: {cold:.2f} s ({'met' if cold <= 1.5 else 'not met'})")
+    lines.append(f"- first step from the cache at most 0.5 s: {cached:.2f} s ({'met' if cached <= 0.5 else 'not met'})")
+    return lines
+
+
+def _verdict(target: str, reached: float, limit: float, row: Row) -> str:
+    met = "met" if reached <= limit else "not met"
+    return f"- {target}: {abs(reached):.2f} at worst ({row.rule}, {row.model}): {met}"
+
+
+def main() -> None:
+    """Measure, print and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rules", nargs="+", default=sorted(TWINS), choices=sorted(TWINS))
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--no-write", action="store_true", help="print the table and leave RESULTS.md as it is")
+    given = parser.parse_args()
+    console = Console(stderr=True)
+    rows = []
+    for row in measure(given.rules, given.models):
+        rows.append(row)
+        console.print(
+            f"{row.model:12} {row.rule:26} {row.ours.seconds * 1e3:9.3f} ms  {row.ratio:5.2f} of {row.fastest:8}"
+            f" {row.bandwidth:5.0%} of streaming",
+            highlight=False,
+        )
+    cold, cached = first_steps()
+    page = "\n".join(
+        [
+            "# One step of every rule\n",
+            "Command: `make bench`. Medians of ratios, all paths in one process, in both orders; gradients stay where",
+            'they are, so that only the step is timed. "Of streaming" is the time of a kernel that streams as many',
+            "arrays and computes next to nothing, as a share of the step's.\n",
+            f"Machine: {machine()}.\n",
+            *verdicts(rows, cold, cached),
+            "",
+            table(rows),
+        ]
+    )
+    print(page)
+    if not given.no_write:
+        RESULTS.write_text(page)
+
+
+if __name__ == "__main__":
+    main()
