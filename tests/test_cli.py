@@ -33,7 +33,7 @@ def half_step(p, g, *, t, lr=0.1):
 def call(capsys, monkeypatch, tmp_path):
     """Run `fallline ...` here, in a directory of its own; gives exit status, output and errors."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setenv("COLUMNS", "170")
 
     def call(*args):
         monkeypatch.setattr(sys, "argv", ["fallline", *map(str, args)])

@@ -76,7 +76,7 @@ def list_rules(context: typer.Context, as_json: AsJson = False) -> None:
     if context.invoked_subcommand is not None:
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
 
     from .kernels import cost
     from .rules import REGISTRY
@@ -85,16 +85,12 @@ def list_rules(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps([_sheet(rule) for rule in found], indent=2))
         return
-    table = Table(box=None, pad_edge=False)
-    table.add_column("rule", min_width=max(len(rule.name) for rule in found))
-    table.add_column("states", justify="right", min_width=6)
-    table.add_column("bytes", justify="right", min_width=5)
-    table.add_column("what it is", no_wrap=True, overflow="ellipsis")
-    for rule in found:
-        sheet = cost(rule)
-        table.add_row(rule.name, str(sheet.states), str(sheet.bytes_per_parameter), rule.summary)
     console = Console(highlight=False)
-    console.print(table)
+    width = max(len(rule.name) for rule in found)
+    lines: list[tuple[object, ...]] = [("rule", "states", "bytes", "what it is")]
+    lines += [(rule.name, cost(rule).states, cost(rule).bytes_per_parameter, rule.summary) for rule in found]
+    for name, states, moved, summary in lines:
+        console.print(Text(f"{name:{width}}  {states:>6}  {moved:>5}  {summary}"), no_wrap=True, overflow="ellipsis")
     console.print("\nBytes: what a step moves for one float32 parameter. One in full: fallline rules show adam")
 
 
