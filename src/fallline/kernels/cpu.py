@@ -1,4 +1,4 @@
-"""The Numba backend: a plan becomes the text of one function that steps every tensor in one call.
+"""The Numba backend: a plan becomes the text of a function that steps every tensor in one call.
 
 The generated text is ordinary Python, kept in the cache directory, where it can be read. A kernel is called with
 
@@ -6,19 +6,20 @@ The generated text is ordinary Python, kept in the cache directory, where it can
 - `rows`: float64, one row of numbers (step, hyper-parameters, carried numbers) for each group or trial;
 - `begin`, `end`: the part to do of the line on which all tensors stand one after another.
 
+Threads that share a step run `share` instead, all on one job: each takes the next part until none is left.
+
 A row's derived numbers are computed in float64 when the kernel meets the row, then rounded to the tensors' precision.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
 
 from . import cache
 from .plan import Operation, Plan, Value
-
-Kernel = Callable[..., None]
-"""`kernel(table, rows, begin, end)`."""
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 
@@ -50,20 +51,23 @@ _TEMPLATES = {
     "not": "not {0}",
 }
 
+_HEAVY = {"div", "sqrt", "exp", "log", "pow", "tanh", "cos"}
+
 _CONDITIONS = {"where": (0,), "and": (0, 1), "or": (0, 1), "not": (0,)}
 
 _SKELETON = '''\
 """{title}, {dtype}: made by Fallline from the rule's text."""
 import math
 
-from numba import float32, float64, njit
+from numba import carray, cfunc, float32, float64, int64, njit
 
-from fallline.kernels.memory import array, exp32
+from fallline.kernels.memory import array, exp32, narrow_vectors, pointer, take
 
 {arrays}
 
-@njit("void(int64[::1], float64[:, ::1], int64, int64)", nogil=True, error_model="numpy", cache=CACHE)
+@njit({signature}nogil=True, error_model="numpy", cache=CACHE)
 def kernel(table, rows, begin, end):
+    {hint}
     before = 0
     last = -1
 {blanks}
@@ -83,31 +87,71 @@ def kernel(table, rows, begin, end):
 {elements}
 '''
 
+_SHARED = """
+
+@cfunc("void(int64)", error_model="numpy", cache=CACHE)
+def share(job):
+    _, step, length, table_at, table_size, rows_at, rows_count, rows_width = carray(pointer(job), (8,), int64)
+    table = carray(pointer(table_at), (table_size,), int64)
+    rows = carray(pointer(rows_at), (rows_count, rows_width), float64)
+    begin = take(job, step)
+    while begin < length:
+        kernel(table, rows, begin, min(begin + step, length))
+        begin = take(job, step)
+"""
+_SIGNATURE = '"void(int64[::1], float64[:, ::1], int64, int64)", '
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A plan for tensors of one type. What is used is compiled when it is first used, or read from the cache."""
+
+    plan: Plan
+    dtype: str
+    title: str = "kernel"
+
+    @cached_property
+    def alone(self) -> Callable[..., None]:
+        """`alone(table, rows, begin, end)`: a part of a step, on this thread."""
+        function: Callable[..., None] = cache.load(text(self.plan, self.dtype, self.title), "kernel")
+        return function
+
+    @cached_property
+    def share(self) -> Any:
+        """A C function that takes part in the job at an address; it needs no Python and stops when all is done.
+
+        A job is eight int64: where the next part begins (counted up by all), the length of a part, the length of all,
+        address and size of the table, address, count and width of the rows.
+        """
+        return cache.load(text(self.plan, self.dtype, self.title, shared=True), "share")
+
 
 @lru_cache(maxsize=None)
 def compiled(plan: Plan, dtype: str, title: str = "kernel") -> Kernel:
-    """The kernel of a plan for tensors of `dtype`; the first call for a plan compiles it or reads it from the cache."""
-    kernel: Kernel = cache.load(text(plan, dtype, title), "kernel")
-    return kernel
+    """The kernel of a plan for tensors of `dtype`."""
+    return Kernel(plan, dtype, title)
 
 
-def text(plan: Plan, dtype: str, title: str = "kernel") -> str:
+def text(plan: Plan, dtype: str, title: str = "kernel", shared: bool = False) -> str:
     """The text of the kernel of a plan."""
     writer = _Writer(plan, "float64" if dtype == "float64" else "float32")
     numbers, used = writer.numbers(), writer.used()
     count = len(plan.arrays)
-    return _SKELETON.format(
+    body = _SKELETON.format(
+        signature="" if shared else _SIGNATURE,
         title=title,
         dtype=dtype,
         arrays="\n".join(
             f'load_{name}, store_{name} = array("{dtype}", {k}, {count})' for k, name in enumerate(plan.arrays)
         ),
+        hint="narrow_vectors()" if writer.is_light() else "pass",
         width=count + 2,
         blanks=_indented(1, [f"k_{name} = {writer.blank(name)}" for name in used]),
         numbers=_indented(3, [*numbers, *(f"k_{name} = {writer.rounded(name)}" for name in used), *writer.kept()]),
         addresses=_indented(2, [f"a_{name} = table[at + {k + 2}]" for k, name in enumerate(plan.arrays)]),
         elements=_indented(3, writer.elements()),
     )
+    return body + _SHARED if shared else body
 
 
 def _indented(depth: int, lines: list[str]) -> str:
@@ -122,6 +166,10 @@ class _Writer:
         self.precision = precision
         self.operations = plan.by_name()
         self.tensors = {*plan.arrays, *(op.name for op in plan.operations if op.tensor)}
+
+    def is_light(self) -> bool:
+        """Whether an element costs next to nothing to compute: then narrow accesses get more out of the memory."""
+        return not any(op.tensor and op.op in _HEAVY for op in self.plan.operations)
 
     def used(self) -> list[str]:
         """The numbers that element-wise operations need, in order of first use."""

@@ -120,6 +120,39 @@ def memory_size(memory: Any) -> int:
 
 
 @intrinsic
+def narrow_vectors(typing: Any) -> Any:
+    """Have LLVM vectorize the function that calls this with 256 bits, where it would take 512."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        # llvmlite knows the attributes of the language, not those of targets, and refuses them by name
+        set.add(builder.function.attributes, '"prefer-vector-width"="256"')
+        return context.get_dummy_value()
+
+    return void(), generate
+
+
+@intrinsic
+def pointer(typing: Any, address: Any) -> Any:
+    """An address as a pointer."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    return types.voidptr(int64), generate
+
+
+@intrinsic
+def take(typing: Any, counter: Any, amount: Any) -> Any:
+    """Add to the int64 at an address and give what it was, as one act among threads."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("add", place, args[1], "monotonic")
+
+    return int64(int64, int64), generate
+
+
+@intrinsic
 def _power_of_two(typing: Any, exponent: Any) -> Any:
     """2**exponent for an integer-valued float32 from -126 to 127, by writing the exponent's bits."""
 

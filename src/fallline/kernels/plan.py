@@ -56,6 +56,10 @@ class Plan:
         changed = zip(("p", *self.arrays[2:]), self.outputs, strict=False)
         return {array: value for array, value in changed if array != value}
 
+    def reads(self, name: str) -> bool:
+        """Whether any operation takes that input."""
+        return any(name in operation.args for operation in self.operations)
+
     def by_name(self) -> dict[str, Operation]:
         """The operations by name."""
         return {operation.name: operation for operation in self.operations}

@@ -32,8 +32,8 @@ class Slot(NamedTuple):
     state_addresses: tuple[int, ...]
     length: int
     dtype: torch.dtype
-    strides: tuple[int, ...] | None
-    """None: contiguous."""
+    strides: tuple[int, ...]
+    contiguous: bool
 
 
 class _Batch:
@@ -65,6 +65,7 @@ class Stepper:
         self.keys = tuple(keys or rule.states)
         self.carried = tuple(rule.numbers)
         self.plan = _plan(rule)
+        self.keeps = bool(self.keys or self.carried) or self.plan is None or self.plan.reads("t")
         self.slots: dict[int, Slot] = {}
         self.batches: dict[torch.dtype, _Batch] = {}
         self.stepped: list[Tensor] = []
@@ -78,23 +79,32 @@ class Stepper:
     ) -> None:
         """Step every parameter that has a gradient with the hyper-parameters `numbers`, at the latest in `run`.
 
-        `start(p, state)` makes the states, and the count `step`, that a parameter lacks.
+        `start(p, state)` makes the states, and the count `step`, that a parameter lacks; it is not called for a rule
+        that needs neither.
         """
         # a small model's step is spent in this loop: it asks each tensor as little as is safe
-        slots, stepped, carried = self.slots, self.stepped, self.carried
+        slots, stepped, keeps, carried = self.slots, self.stepped, self.keeps, self.carried
         dtype = batch = last = None
-        row = 0
+        state: dict[str, Any] = {}
+        row, t = 0, 1
         for p in params:
             g = p.grad
             if g is None:
                 continue
-            state = state_of[p]
             slot = slots.get(id(p))
-            if slot is None or not state or not _current(slot, p, state):
-                start(p, state)
+            if keeps:
+                state = state_of[p]
+            if slot is None or p.data_ptr() != slot.address or slot.parameter is not p or not _kept(slot, state):
+                if keeps:
+                    start(p, state)
                 slot = self._slot(p, state)
-            state["step"] = t = state["step"] + 1
-            if slot is None or not _fits(slot, g):
+            if keeps:
+                state["step"] = t = state["step"] + 1
+            if (
+                slot is None
+                or g.dtype is not slot.dtype
+                or not (g.is_contiguous() if slot.contiguous else _alike(slot, g))
+            ):
                 self._by_text(p, g, state, t, numbers)
                 continue
             if slot.dtype is not dtype or batch is None:
@@ -115,7 +125,7 @@ class Stepper:
             assert self.plan is not None
             kernel = cpu.compiled(self.plan, _DTYPES[dtype], self.rule.name)
             rows = np.array(batch.rows, np.float64)
-            threads.run(kernel, np.array(batch.table, np.int64), rows, batch.length, len(self.plan.arrays))
+            threads.run(kernel, np.array(batch.table, np.int64), rows, batch.length)
             for state, row in batch.carriers:
                 state.update(zip(self.carried, rows[row, -len(self.carried) :].tolist(), strict=True))
         if self.stepped:
@@ -130,8 +140,8 @@ class Stepper:
             self.slots.pop(id(p), None)
             return None
         known = tuple((key, s, s.data_ptr()) for key, s in zip(self.keys, states, strict=True))
-        strides = None if p.is_contiguous() else p.stride()
-        slot = Slot(p, known, p.data_ptr(), tuple(k[2] for k in known), p.numel(), p.dtype, strides)
+        where = (p.data_ptr(), tuple(address for _, _, address in known))
+        slot = Slot(p, known, *where, p.numel(), p.dtype, p.stride(), p.is_contiguous())
         self.slots[id(p)] = slot
         return slot
 
@@ -157,21 +167,17 @@ def _plan(rule: Rule) -> Plan | None:
         return None
 
 
-def _current(slot: Slot, p: Tensor, state: dict[str, Any]) -> bool:
-    """Whether parameter and states still lie where they were; device, shape and layout are as they were if they do."""
-    if p.data_ptr() != slot.address or slot.parameter is not p:
-        return False
+def _kept(slot: Slot, state: dict[str, Any]) -> bool:
+    """Whether the states still lie where they were; device, shape and layout are as they were if they do."""
     for key, tensor, address in slot.states:
         if state.get(key) is not tensor or tensor.data_ptr() != address:
             return False
     return True
 
 
-def _fits(slot: Slot, g: Tensor) -> bool:
-    """Whether the gradient lies as the parameter does (autograd sees to it that device and shape agree)."""
-    if g.dtype is not slot.dtype or g.layout is not torch.strided:
-        return False
-    return g.is_contiguous() if slot.strides is None else g.stride() == slot.strides
+def _alike(slot: Slot, g: Tensor) -> bool:
+    """Whether the gradient lies as the parameter does."""
+    return g.layout is torch.strided and g.stride() == slot.strides
 
 
 def _kernel_can_take(p: Tensor, states: Sequence[Tensor]) -> bool:
