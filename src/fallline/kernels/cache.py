@@ -6,11 +6,13 @@ The cache is an optimization only. Where it cannot be read or written, kernels a
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import importlib.util
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,6 +29,11 @@ def directory() -> Path:
 
 def load(text: str, name: str) -> Any:
     """The object `name` of a module made from `text`, compiled code taken from the cache where there is any."""
+    with _no_collection():
+        return _load(text, name)
+
+
+def _load(text: str, name: str) -> Any:
     stem = "k" + hashlib.sha256((_support() + text).encode()).hexdigest()[:20]
     try:
         path = _write(directory() / "kernels" / f"{stem}.py", text)
@@ -36,6 +43,18 @@ def load(text: str, name: str) -> Any:
         scope: dict[str, Any] = {"CACHE": False, "__name__": stem}
         exec(compile(text, f"<{stem}>", "exec"), scope)
         return scope[name]
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Importing Numba makes so many objects that Python stops, several times, to look through all of PyTorch's."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _support() -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import partial, wraps
 from typing import Any, ClassVar
 
 import torch
@@ -19,6 +20,23 @@ Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tenso
 
 _IMPLEMENTATION = {"foreach", "fused", "capturable", "differentiable"}
 """Arguments with which `torch.optim` chooses an implementation. Here there is one: they change nothing."""
+
+
+def _light(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of PyTorch's optimizer without its guard against PyTorch's compiler.
+
+    The guard imports the compiler, which takes a second; while that is not loaded there is nothing to guard against.
+    """
+    bare = getattr(method, "__wrapped__", method)
+
+    @wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return (method if "torch._dynamo" in sys.modules else bare)(*args, **kwargs)
+
+    return call
+
+
+_add_param_group = _light(torch.optim.Optimizer.add_param_group)
 
 
 class RuleOptimizer(torch.optim.Optimizer):
@@ -74,7 +92,9 @@ class RuleOptimizer(torch.optim.Optimizer):
         for name, value in values.items():
             rule.hypers[name].check(value, type(self).__name__)
         trace(rule)
-        super().add_param_group(group)
+        _add_param_group(self, group)
+
+    zero_grad = _light(torch.optim.Optimizer.zero_grad)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
