@@ -61,7 +61,7 @@ import math
 
 from numba import carray, cfunc, float32, float64, int64, njit
 
-from fallline.kernels.memory import array, exp32, narrow_vectors, pointer, take
+from fallline.kernels.memory import array, divide, exp32, narrow_vectors, pointer, take
 
 {arrays}
 
@@ -135,7 +135,7 @@ def compiled(plan: Plan, dtype: str, title: str = "kernel") -> Kernel:
 def text(plan: Plan, dtype: str, title: str = "kernel", shared: bool = False) -> str:
     """The text of the kernel of a plan."""
     writer = _Writer(plan, "float64" if dtype == "float64" else "float32")
-    numbers, used = writer.numbers(), writer.used()
+    numbers, used, by = writer.numbers(), writer.used(), writer.divisors()
     count = len(plan.arrays)
     body = _SKELETON.format(
         signature="" if shared else _SIGNATURE,
@@ -146,8 +146,16 @@ def text(plan: Plan, dtype: str, title: str = "kernel", shared: bool = False) ->
         ),
         hint="narrow_vectors()" if writer.is_light() else "pass",
         width=count + 2,
-        blanks=_indented(1, [f"k_{name} = {writer.blank(name)}" for name in used]),
-        numbers=_indented(3, [*numbers, *(f"k_{name} = {writer.rounded(name)}" for name in used), *writer.kept()]),
+        blanks=_indented(1, [f"k_{n} = {writer.blank(n)}" for n in used] + [f"r_{n} = {writer.blank(n)}" for n in by]),
+        numbers=_indented(
+            3,
+            [
+                *numbers,
+                *(f"k_{n} = {writer.rounded(n)}" for n in used),
+                *(f"r_{n} = {writer.precision}(1.0 / k_{n})" for n in by),
+                *writer.kept(),
+            ],
+        ),
         addresses=_indented(2, [f"a_{name} = table[at + {k + 2}]" for k, name in enumerate(plan.arrays)]),
         elements=_indented(3, writer.elements()),
     )
@@ -166,6 +174,19 @@ class _Writer:
         self.precision = precision
         self.operations = plan.by_name()
         self.tensors = {*plan.arrays, *(op.name for op in plan.operations if op.tensor)}
+
+    def _by_number(self, op: Operation) -> bool:
+        """Whether the operation divides what every element has by a number that all share."""
+        return (
+            op.op == "div"
+            and op.args[0] in self.tensors
+            and isinstance(op.args[1], str)
+            and op.args[1] not in self.tensors
+        )
+
+    def divisors(self) -> list[str]:
+        """The numbers that elements are divided by."""
+        return list(dict.fromkeys(str(op.args[1]) for op in self.plan.operations if self._by_number(op)))
 
     def is_light(self) -> bool:
         """Whether an element costs next to nothing to compute: then narrow accesses get more out of the memory."""
@@ -214,6 +235,8 @@ class _Writer:
     def _element(self, op: Operation) -> str:
         args = [self._floating(a) if not self._plain(op, k) else self._named(a) for k, a in enumerate(op.args)]
         exp = "exp32" if self.precision == "float32" else "math.exp"
+        if self._by_number(op):
+            return f"divide({args[0]}, {args[1]}, r_{op.args[1]})"
         return _TEMPLATES[op.op].format(*args, F=self.precision, exp=exp)
 
     def _plain(self, op: Operation, index: int) -> bool:
