@@ -50,10 +50,12 @@ def compare(
     from rich.padding import Padding
     from rich.text import Text
 
+    from . import report
     from .problems import load
     from .study import DEFAULT_RULES
     from .study import compare as run
 
+    report.check()
     # the problem first: its file may define rules that `--rules` names
     loaded = load(problem, data)
     result = run(loaded, rules or DEFAULT_RULES, trials=trials, seeds=seeds, out=out, seed=seed, target=target)

@@ -132,6 +132,21 @@ def test_exponential_is_within_two_units_in_the_last_place(values):
             assert abs(actual - exact) <= max(2 * 2**-23 * float(exact), 2**-148)
 
 
+@given(st.lists(st.floats(width=32), min_size=1, max_size=50), st.floats(1e-6, 1e6))
+def test_division_by_a_shared_number_is_division(values, divisor):
+    from fallline.kernels.memory import divide
+
+    c = np.float32(divisor)
+    for x in np.array(values, np.float32):
+        with np.errstate(all="ignore"):
+            exact = x / c
+        actual = np.float32(divide(x, c, np.float32(1.0 / np.float64(c))))
+        if abs(exact) < np.finfo(np.float32).tiny or abs(x) < 1e-30:
+            assert abs(actual - exact) <= max(1.5e-45, 1e-7 * abs(exact))
+        else:
+            assert np.array_equal(actual, exact, equal_nan=True), (x, c)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_half_types_are_read_and_rounded_exactly(dtype):
     """All 65,536 values of the type pass through a kernel that doubles a half of them, as PyTorch would round it."""

@@ -77,6 +77,17 @@ def test_a_copy_goes_on_alone(name, clone):
     assert all(torch.equal(a, b) for a, b in zip(before, values(model), strict=True))
 
 
+def test_an_optimizer_made_from_a_rule_can_be_pickled():
+    model = small_model()
+    optimizer = optim.optimizer("adam", model.parameters(), lr=0.1)
+    train(model, optimizer, 2)
+    model, optimizer = pickle.loads(pickle.dumps((model, optimizer)))
+    assert optimizer.param_groups[0]["lr"] == 0.1
+    before = values(model)
+    train(model, optimizer, 1)
+    assert not torch.equal(before[0], values(model)[0])
+
+
 @pytest.mark.parametrize("name", RULES)
 def test_maximize_is_minimize_of_the_negative(name):
     one, two = torch.ones(4, requires_grad=True), torch.ones(4, requires_grad=True)

@@ -170,9 +170,9 @@ def divide(x: Any, c: Any, r: Any) -> Any:
     theorem 8), at a third of a division's time; only where the result is denormal its last bit may differ.
     """
     q = x * r
-    left = _fma(-c, q, x)
-    corrected = _fma(left, r, q)
-    return corrected if left == left else q  # infinities leave NaN over
+    left: Any = _fma(-c, q, x)  # type: ignore[call-arg]
+    corrected: Any = _fma(left, r, q)
+    return corrected if left - left == 0 else q  # what infinities and NaN leave over corrects nothing
 
 
 @intrinsic

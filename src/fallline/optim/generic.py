@@ -14,6 +14,11 @@ _ADDED: dict[str, Callable[[Rule], Rule]] = {"weight_decay": decoupled, "l2": l2
 """Settings that add a modifier to the rule where they are not zero, the innermost first."""
 
 
+def _blank(rule: Rule) -> RuleOptimizer:
+    """An optimizer of the rule that waits for its state."""
+    return object.__new__(class_of_rule(rule))
+
+
 @lru_cache(maxsize=None)
 def class_of_rule(rule: Rule) -> type[RuleOptimizer]:
     """The optimizer class of a rule, its settings read off the rule."""
@@ -36,9 +41,14 @@ def class_of_rule(rule: Rule) -> type[RuleOptimizer]:
         else:
             settings[name] = value
     settings |= dict.fromkeys(added, 0.0) | {"maximize": False}
+
+    def reduce(self: RuleOptimizer) -> Any:
+        return _blank, (rule,), self.__getstate__()
+
     body = {
         "defaults_": settings,
         "read": classmethod(read),
+        "__reduce__": reduce,  # by the rule: the class has no place of its own to be found at
         "__doc__": rule.summary,
         "__module__": "fallline.optim",
     }

@@ -5,6 +5,7 @@ reads a result and computes nothing, so what it shows is what the record holds:
 
 - `write(result, "report.html")` is the page: one file that opens anywhere, with no network;
 - `figure(result, "comparison.pdf")` is the ranking and the learning curves for a paper;
+- `check()` says early that a package is missing;
 - a new picture is one decorated function in a file of `report/pictures/`; the page finds it.
 
 Plotly, Matplotlib and Jinja come with `pip install 'fallline[report]'` and are imported where they are used.
@@ -13,6 +14,7 @@ Plotly, Matplotlib and Jinja come with `pip install 'fallline[report]'` and are 
 from __future__ import annotations
 
 from .figure import figure
+from .files import check
 from .page import write
 
-__all__ = ["figure", "write"]
+__all__ = ["check", "figure", "write"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
+import importlib.util
 import os
 import uuid
 from collections.abc import Callable
@@ -38,10 +38,23 @@ def write_whole(path: Path | str, save: Callable[[Path], object]) -> Path:
     return path
 
 
+_NEEDED = ("jinja2", "latex2mathml", "plotly")
+
+
+def check() -> None:
+    """Raises `InputError` when a package that a page needs is missing, without importing any."""
+    for package in _NEEDED:
+        if importlib.util.find_spec(package) is None:
+            raise _missing(package)
+
+
 def need(module: str) -> Any:
     """The module; raises `InputError` that says how to install it when it is missing."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = (error.name or module).partition(".")[0]
-        raise InputError(f"reports need {package}; install it with: pip install 'fallline[report]'") from None
+        raise _missing((error.name or module).partition(".")[0]) from None
+
+
+def _missing(package: str) -> InputError:
+    return InputError(f"reports need {package}; install it with: pip install 'fallline[report]'")
