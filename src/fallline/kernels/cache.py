@@ -59,26 +59,31 @@ def _no_collection() -> Iterator[None]:
 
 def _support() -> str:
     """What a kernel depends on besides its own text: the loads and stores it is built from."""
-    return Path(__file__).with_name("memory.py").read_text()
+    return Path(__file__).with_name("memory.py").read_text(encoding="utf-8")
 
 
 def _write(path: Path, text: str) -> Path:
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+    if not _holds(path, text):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "w") as file:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
         try:
-            # a link fails if another process was first, whose file (and its time stamp) then stays
-            os.link(temporary, path)
-        except FileExistsError:
-            pass
-        except OSError:
-            os.replace(temporary, path)
+            # the file of a process that was first stays, with its time stamp, by which Numba knows its code
+            if not _holds(path, text):
+                os.replace(temporary, path)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
     return path
+
+
+def _holds(path: Path, text: str) -> bool:
+    """Whether the file is there and is what it should be: what is in it will be run."""
+    try:
+        return path.read_text(encoding="utf-8") == text
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _module(path: Path, stem: str) -> ModuleType:

@@ -13,6 +13,7 @@ A row's derived numbers are computed in float64 when the kernel meets the row, t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -55,8 +56,8 @@ _HEAVY = {"div", "sqrt", "exp", "log", "pow", "tanh", "cos"}
 
 _CONDITIONS = {"where": (0,), "and": (0, 1), "or": (0, 1), "not": (0,)}
 
-_SKELETON = '''\
-"""{title}, {dtype}: made by Fallline from the rule's text."""
+_SKELETON = """\
+# {title}, {dtype}: made by Fallline from the rule's text
 import math
 
 from numba import carray, cfunc, float32, float64, int64, njit
@@ -85,7 +86,7 @@ def kernel(table, rows, begin, end):
 {addresses}
         for i in range(low, high):
 {elements}
-'''
+"""
 
 _SHARED = """
 
@@ -139,7 +140,7 @@ def text(plan: Plan, dtype: str, title: str = "kernel", shared: bool = False) ->
     count = len(plan.arrays)
     body = _SKELETON.format(
         signature="" if shared else _SIGNATURE,
-        title=title,
+        title=" ".join(title.split()),
         dtype=dtype,
         arrays="\n".join(
             f'load_{name}, store_{name} = array("{dtype}", {k}, {count})' for k, name in enumerate(plan.arrays)
@@ -228,7 +229,7 @@ class _Writer:
         return operation is not None and operation.boolean
 
     def _number(self, op: Operation) -> str:
-        args = [f"n_{a}" if isinstance(a, str) else repr(a) for a in op.args]
+        args = [f"n_{a}" if isinstance(a, str) else _literal(a) for a in op.args]
         args = [a if self._plain(op, k) else f"float64({a})" for k, a in enumerate(args)]
         return _TEMPLATES[op.op].format(*args, F="float64", exp="math.exp")
 
@@ -248,5 +249,11 @@ class _Writer:
 
     def _named(self, value: Value) -> str:
         if not isinstance(value, str):
-            return f"{self.precision}({value!r})"
+            return f"{self.precision}({_literal(value)})"
         return f"e_{value}" if value in self.tensors else f"k_{value}"
+
+
+def _literal(value: float) -> str:
+    if math.isfinite(value):
+        return f"({value!r})"  # or a power would bind tighter than a minus
+    return "math.nan" if math.isnan(value) else "math.inf" if value > 0 else "(-math.inf)"

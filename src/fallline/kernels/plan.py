@@ -107,17 +107,17 @@ class _Translation:
     def _flatten(self, expression: Any, node: fx.Node) -> Iterator[Operation]:
         """Operations of a nested expression `(op, arg, ...)`; the last one stands for the node."""
         op, *operands = expression
+        if any(isinstance(operand, bool) for operand in operands):
+            raise UnknownOperation(f"{op} of {operands}")
         args: list[Value] = []
         for operand in operands:
             if isinstance(operand, tuple):
                 yield from self._flatten(operand, node)
-                args.append(f"x{self.count - 1}")
+                args.append(str(self.count - 1))
             else:
                 args.append(operand if isinstance(operand, str) else float(operand))
-        if op == "where" and args[0] in self.tensors and not self.tensors.intersection(args[1:]):
-            # PyTorch gives a choice between two numbers its default type, whatever the rule's tensors are
-            raise UnknownOperation("where, with a number on both sides")
-        name = f"x{self.count}"
+        self._refuse(op, args)
+        name = str(self.count)  # no identifier: a rule's own names cannot be the same
         self.count += 1
         tensor = any(a in self.tensors for a in args)
         boolean = op in _BOOLEAN or (op == "where" and all(a in self.booleans for a in args[1:]))
@@ -126,7 +126,20 @@ class _Translation:
         self.names[node] = name
         yield Operation(name, op, tuple(args), tensor, boolean, self.labels.get(node))
 
+    def _refuse(self, op: str, args: list[Value]) -> None:
+        """Raises `UnknownOperation` where PyTorch gives an operation a meaning of its own."""
+        tensors = [a for a in args if a in self.tensors]
+        logical = [a for a in tensors if a in self.booleans]
+        if op == "where" and args[0] in self.tensors and not self.tensors.intersection(args[1:]):
+            # a choice between two numbers has the default type, whatever the rule's tensors have
+            raise UnknownOperation("where, with a number on both sides")
+        if op in _ARITHMETIC and tensors and tensors == logical:
+            raise UnknownOperation(f"{op} of booleans")
+        if op in ("and", "or", "not") and not all(a in self.booleans for a in args):
+            raise UnknownOperation(f"{op} of numbers")
 
+
+_ARITHMETIC = {"add", "sub", "mul", "div", "pow", "neg", "abs", "sign", "maximum", "minimum"}
 _BOOLEAN = {"gt", "ge", "lt", "le", "eq", "ne", "and", "or", "not"}
 
 

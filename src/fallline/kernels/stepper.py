@@ -6,6 +6,7 @@ checked once and remembered in a `Slot`; every step then only compares addresses
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..rules.rule import Rule
+from ..rules.trace import replay, trace
 from . import cpu, threads
 from .plan import Plan, UnknownOperation, plan
 
@@ -67,8 +69,14 @@ class Stepper:
         self.plan = _plan(rule)
         self.keeps = bool(self.keys or self.carried) or self.plan is None or self.plan.reads("t")
         self.slots: dict[int, Slot] = {}
+        self.kernels: dict[torch.dtype, cpu.Kernel] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was added and not done: a step that failed half-way leaves addresses that may be gone."""
         self.batches: dict[torch.dtype, _Batch] = {}
         self.stepped: list[Tensor] = []
+        self.gradients: list[Tensor] = []
 
     def add(
         self,
@@ -83,7 +91,7 @@ class Stepper:
         that needs neither.
         """
         # a small model's step is spent in this loop: it asks each tensor as little as is safe
-        slots, stepped, keeps, carried = self.slots, self.stepped, self.keeps, self.carried
+        slots, keeps, carried = self.slots, self.keeps, self.carried
         dtype = batch = last = None
         state: dict[str, Any] = {}
         row, t = 0, 1
@@ -94,17 +102,14 @@ class Stepper:
             slot = slots.get(id(p))
             if keeps:
                 state = state_of[p]
-            if slot is None or p.data_ptr() != slot.address or slot.parameter is not p or not _kept(slot, state):
+            if slot is None or not _in_place(slot, p) or (keeps and not _kept(slot, state)):
                 if keeps:
                     start(p, state)
                 slot = self._slot(p, state)
             if keeps:
                 state["step"] = t = state["step"] + 1
-            if (
-                slot is None
-                or g.dtype is not slot.dtype
-                or not (g.is_contiguous() if slot.contiguous else _alike(slot, g))
-            ):
+            address = g.data_ptr() if slot is not None and _fits(slot, g) else 0
+            if slot is None or (not address and slot.length):
                 self._by_text(p, g, state, t, numbers)
                 continue
             if slot.dtype is not dtype or batch is None:
@@ -115,15 +120,18 @@ class Stepper:
                 batch.carriers.append((state, row))
             elif t != last:
                 row, last = batch.row((t, *numbers)), t
-            batch.table += (slot.length, row, slot.address, g.data_ptr(), *slot.state_addresses)
+            batch.table += (slot.length, row, slot.address, address, *slot.state_addresses)
             batch.length += slot.length
-            stepped.append(p)
+            self.stepped.append(p)
+            self.gradients.append(g)
 
     def run(self) -> None:
         """Do all steps that were added and are not done yet."""
         for dtype, batch in self.batches.items():
             assert self.plan is not None
-            kernel = cpu.compiled(self.plan, _DTYPES[dtype], self.rule.name)
+            kernel = self.kernels.get(dtype)
+            if kernel is None:
+                kernel = self.kernels[dtype] = cpu.compiled(self.plan, _DTYPES[dtype], self.rule.name)
             rows = np.array(batch.rows, np.float64)
             threads.run(kernel, np.array(batch.table, np.int64), rows, batch.length)
             for state, row in batch.carriers:
@@ -131,7 +139,7 @@ class Stepper:
         if self.stepped:
             # memory was written behind autograd's back; a stale graph must notice
             torch.autograd.graph.increment_version(self.stepped)
-        self.batches, self.stepped = {}, []
+        self.begin()
 
     def _slot(self, p: Tensor, state: dict[str, Any]) -> Slot | None:
         """The parameter's slot, or None where a kernel cannot take it."""
@@ -152,32 +160,46 @@ class Stepper:
         tensors = [p, *(state[key] for key in self.keys)]
         carried = [state[name] for name in self.carried]
         values = [_computable(x.detach()) for x in (p, g, *tensors[1:])]
-        out = self.rule.function(*values, *carried, t=t, **hypers)
-        out = out if isinstance(out, tuple) else (out,)
-        with torch.no_grad():
+        # the graph, not the function: it never changes its inputs, and numbers follow float64's rules as in a kernel
+        numbers_ = {name: np.float64(value) for name, value in {"t": t, **hypers}.items()}
+        with torch.no_grad(), np.errstate(all="ignore"):
+            out = replay(trace(self.rule), (*values, *map(np.float64, carried)), numbers_, {})
+            # an input that is an output too must be taken before it is written
+            out = tuple(value.clone() if any(value is x for x in values) else value for value in out)
             for tensor, value in zip(tensors, out, strict=False):
                 tensor.copy_(torch.view_as_complex(value) if tensor.is_complex() else value)
         state.update(zip(self.carried, (float(v) for v in out[len(tensors) :]), strict=True))
 
 
 def _plan(rule: Rule) -> Plan | None:
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        return None
     try:
         return plan(rule)
     except UnknownOperation:
         return None
 
 
+def _in_place(slot: Slot, p: Tensor) -> bool:
+    """Whether the parameter still lies where and as it did."""
+    if p.data_ptr() != slot.address or slot.parameter is not p or p.numel() != slot.length:
+        return False
+    return p.is_contiguous() if slot.contiguous else p.stride() == slot.strides
+
+
 def _kept(slot: Slot, state: dict[str, Any]) -> bool:
-    """Whether the states still lie where they were; device, shape and layout are as they were if they do."""
+    """Whether the states are there and still lie where they did."""
     for key, tensor, address in slot.states:
-        if state.get(key) is not tensor or tensor.data_ptr() != address:
+        if state.get(key) is not tensor or tensor.data_ptr() != address or tensor.numel() != slot.length:
             return False
-    return True
+    return "step" in state
 
 
-def _alike(slot: Slot, g: Tensor) -> bool:
-    """Whether the gradient lies as the parameter does."""
-    return g.layout is torch.strided and g.stride() == slot.strides
+def _fits(slot: Slot, g: Tensor) -> bool:
+    """Whether the gradient lies as the parameter does, and its memory holds its values as they are."""
+    if g.dtype is not slot.dtype or g.is_neg():
+        return False
+    return g.is_contiguous() if slot.contiguous else g.layout is torch.strided and g.stride() == slot.strides
 
 
 def _kernel_can_take(p: Tensor, states: Sequence[Tensor]) -> bool:
@@ -185,7 +207,9 @@ def _kernel_can_take(p: Tensor, states: Sequence[Tensor]) -> bool:
         return tensor.dtype is p.dtype and tensor.is_cpu and tensor.layout is torch.strided
 
     tensors = (p, *states)
-    if p.dtype not in _DTYPES or not all(alike(s) and s.shape == p.shape for s in tensors):
+    if p.dtype not in _DTYPES or p.is_neg() or not all(alike(s) and s.shape == p.shape for s in tensors):
+        return False
+    if p.numel() and not all(s.data_ptr() for s in tensors):
         return False
     if all(s.is_contiguous() for s in tensors):
         return True

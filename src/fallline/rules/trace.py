@@ -7,6 +7,7 @@ keeps the name of the variable that the author gave it (`m_hat`), so that equati
 from __future__ import annotations
 
 import linecache
+import operator
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,7 +38,7 @@ class Graph:
 def trace(rule: Rule) -> Graph:
     """The rule's graph. Raises `RuleError`, with the line and the reason, for a rule that cannot be traced."""
     graph = fx.Graph()
-    tracer = GraphAppendingTracer(graph)
+    tracer = _Tracer(graph)
     inputs = {name: graph.placeholder(name) for name in input_names(rule)}
     stand_ins = {name: fx.Proxy(node, tracer) for name, node in inputs.items()}
     positional = ("p", "g", *rule.states, *rule.numbers)
@@ -52,6 +53,7 @@ def trace(rule: Rule) -> Graph:
             raise _untraceable(rule, error) from error
     outputs = _outputs(rule, out, len(positional) - 1)
     nodes = _needed(graph, outputs)
+    _check_kinds(rule, nodes, inputs, outputs)
     named = dict(zip(outputs, ("p", *positional[2:]), strict=True)) | names | _brought(nodes)
     return Graph(
         nodes,
@@ -59,6 +61,35 @@ def trace(rule: Rule) -> Graph:
         outputs,
         {node: named[node] for node in nodes if node in named and node is not outputs[0]},
     )
+
+
+class _Tracer(GraphAppendingTracer):
+    def create_proxy(self, kind: str, target: Any, args: Any, kwargs: Any, *more: Any, **named: Any) -> Any:
+        name = target if isinstance(target, str) else getattr(target, "__name__", "")
+        in_place = name.endswith("_") and not name.endswith("__")
+        if kind.startswith("call") and (in_place or "out" in kwargs or name in ("setitem", "__setitem__")):
+            raise RuleError(f"`{name}` changes a tensor in place; write `m = beta * m + g` instead")
+        return super().create_proxy(kind, target, args, kwargs, *more, **named)
+
+
+def _check_kinds(rule: Rule, nodes: Sequence[fx.Node], inputs: Mapping[str, fx.Node], out: Sequence[fx.Node]) -> None:
+    """Tensors where tensors belong, numbers where numbers do."""
+    tensors = {inputs[name] for name in ("p", "g", *rule.states)}
+    for node in nodes:
+        if tensors.intersection(node.all_input_nodes):
+            tensors.add(node)
+        elif node.op == "call_method" or getattr(node.target, "__module__", "") in (None, "torch", "torch._C"):
+            name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "it")
+            raise RuleError(
+                f"rule {rule.name!r} applies `{name}` of tensors to a number; use `x ** 0.5` or fallline.rules.ops "
+                "(where, maximum, minimum, sqrt, exp, cos)."
+            )
+        elif node.target is operator.invert:
+            raise RuleError(f"rule {rule.name!r} negates a number's condition with `~`; write `t != 1`, say.")
+    for name, node in zip(("p", *rule.states, *rule.numbers), out, strict=True):
+        if (node in tensors) == (name in rule.numbers):
+            kinds = ("a tensor", "a number") if name in rule.numbers else ("a number", "a tensor")
+            raise RuleError(f"rule {rule.name!r} returns {kinds[0]} as {name}, which must be {kinds[1]}.")
 
 
 def input_names(rule: Rule) -> tuple[str, ...]:
@@ -116,6 +147,9 @@ def _variable_names(rule: Rule, names: dict[fx.Node, str]) -> Iterator[None]:
                     names.setdefault(value.node, name)
 
     before = sys.getprofile()
+    if before is not None and not callable(before):  # a profiler in C, which could not be put back
+        yield
+        return
     sys.setprofile(on_event)
     try:
         yield
