@@ -63,7 +63,7 @@ def compare(
     if as_json:
         print(result.to_json())
     else:
-        console = Console(highlight=False)
+        console = Console(highlight=False, markup=False)
         console.print(result.table())
         for sentence in [*(difference.sentence for difference in result.differences), *result.notes]:
             console.print(Padding(Text(f"- {sentence}"), (0, 0, 0, 1)))
@@ -152,7 +152,7 @@ def _print_rule(rule: Rule) -> None:
     from .kernels import cost, equation, symbol
     from .optim import class_name
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     sheet = cost(rule)
     console.print(Text(f"{rule.name}: {rule.summary}", style="bold"))
     console.print(f"Paper: {rule.paper or 'none given'}\nClass: fallline.optim.{class_name(rule)}\n")

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from fallline import optim
 from fallline.kernels import plan, threads
 from fallline.kernels.stepper import Stepper
-from fallline.rules import REGISTRY, amsgrad, ascend, decoupled, get, l1, l2
+from fallline.rules import REGISTRY, amsgrad, ascend, decoupled, get, l1, l2, rule, where
 
 RULES = sorted(REGISTRY)
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
@@ -247,3 +247,52 @@ def test_dense_strides_go_through_the_kernel(monkeypatch):
     before = p.detach().clone()
     optim.SGD([p], lr=0.5).step()
     torch.testing.assert_close(p.detach(), before - 0.5 * p.grad)
+
+
+def _clash(p, g, x0, x1, *, t, lr=0.1):
+    x0 = where(t == 1, p, x0)
+    return p - lr * (g + 0.5 * (p - x0) + x1), x0, x1 + g
+
+
+def _alternating(p, g, *, t, lr=0.1):
+    return p - lr * (-1) ** t * g
+
+
+def _guarded(p, g, *, t, lr=0.1):
+    return p - lr * where(g.abs() < math.inf, g, 0 * p).clamp(-math.inf, 2.0)
+
+
+def _counted(p, g, m, *, t, lr=0.1):
+    return p - lr * ((g > 0) + (m > 0)), g
+
+
+def _norm(p, g, m, *, t, lr=0.1):
+    g /= g.norm() + 1
+    return p - lr * g - m, p
+
+
+def _late(p, g, *, t, lr=0.1):
+    return p - lr / (t - 1) * g.clamp(0, 0) - where(~(g > t), g, 0 * g)
+
+
+@pytest.mark.parametrize("function", [_clash, _alternating, _guarded, _counted, _norm, _late])
+def test_rules_of_all_sorts_give_the_same_by_kernel_and_by_text(function):
+    """A contiguous parameter and its strided twin; the second cannot go through a kernel."""
+    own = rule(function)
+    try:
+        p = torch.randn(20, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        q = torch.stack([p.detach(), p.detach()], 1)[:, 0].requires_grad_()
+        assert p.is_contiguous()
+        assert not q.is_contiguous()
+        a, b = optim.optimizer(own, [p]), optim.optimizer(own, [q])
+        for step in range(4):
+            p.grad = torch.randn(20, generator=torch.Generator().manual_seed(step + 1))
+            q.grad = p.grad.clone()
+            given = p.grad.clone()
+            a.step()
+            b.step()
+            assert torch.equal(p.grad, given)
+            assert torch.equal(q.grad, given)
+            torch.testing.assert_close(p.detach(), q.detach(), equal_nan=True)
+    finally:
+        REGISTRY.pop(own.name)

@@ -268,3 +268,100 @@ def test_the_stub_is_current():
     from fallline.optim import stubs
 
     assert stubs.PATH.read_text() == stubs.text(), "run `make stubs`"
+
+
+def test_a_step_that_failed_leaves_nothing_for_the_next():
+    p = torch.zeros(1000, requires_grad=True)
+    sparse = torch.nn.Embedding(3, 4, sparse=True)
+    optimizer = optim.SGD([{"params": [p]}, {"params": sparse.parameters()}], lr=1.0)
+    p.grad = torch.ones(1000)
+    sparse(torch.tensor([1])).sum().backward()
+    with pytest.raises(InputError, match="sparse"):
+        optimizer.step()
+    before = p.detach().clone()
+    optimizer.zero_grad()
+    sparse.weight.grad = torch.zeros(3, 4)
+    optimizer.step()
+    assert torch.equal(p.detach(), before)
+
+
+def test_a_parameter_that_shrank_or_turned_in_its_place_is_stepped_as_it_is():
+    p = torch.nn.Parameter(torch.zeros(4, 3))
+    optimizer = optim.SGD([p], lr=1.0)
+    p.grad = torch.ones(4, 3)
+    optimizer.step()
+    whole = p.data
+    p.grad = None
+    p.data = whole[:2]
+    p.grad = torch.ones(2, 3)
+    optimizer.step()
+    assert whole.tolist() == [[-2.0] * 3] * 2 + [[-1.0] * 3] * 2
+    p.grad = None
+    p.data = whole.t()
+    p.grad = torch.arange(12.0).view(3, 4)
+    expected = whole - torch.arange(12.0).view(3, 4).t()
+    optimizer.step()
+    assert torch.equal(whole, expected)
+
+
+def test_a_gradient_that_is_a_negated_view_is_read_as_its_values():
+    p = torch.zeros(3, requires_grad=True)
+    p.grad = torch._neg_view(torch.ones(3))
+    optim.SGD([p], lr=1.0).step()
+    assert p.detach().tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["adam", "adagrad", "rprop", "momentum"])
+def test_complex_parameters_are_stepped_as_pairs(name):
+    start = torch.randn(5, dtype=torch.complex128, generator=torch.Generator().manual_seed(0))
+    p, q = start.clone().requires_grad_(), start.clone().requires_grad_()
+    settings = {"initial_accumulator_value": 0.5} if name == "adagrad" else {}
+    settings |= {"momentum": 0.9} if name == "momentum" else {}
+    cls = "SGD" if name == "momentum" else get(name).title
+    ours, theirs = getattr(optim, cls)([p], lr=0.1, **settings), getattr(torch.optim, cls)([q], lr=0.1, **settings)
+    for step in range(5):
+        p.grad = torch.randn(5, dtype=torch.complex128, generator=torch.Generator().manual_seed(step))
+        q.grad = p.grad.clone()
+        ours.step()
+        theirs.step()
+    torch.testing.assert_close(p, q, rtol=1e-10, atol=1e-12)
+
+
+def test_groups_may_carry_notes_of_their_own():
+    p = torch.ones(1, requires_grad=True)
+    optimizer = optim.Adam([{"params": [p], "name": "head", "initial_lr": 0.1, "lr_scale": 2}])
+    assert optimizer.param_groups[0]["name"] == "head"
+    torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    optim.Adam(optimizer.param_groups)
+    with pytest.raises(InputError, match=r"unknown argument of Adam 'weight_decy'\. Did you mean weight_decay"):
+        optim.Adam([{"params": [p], "weight_decy": 0.1}])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda p: optim.SGD(p, nesterov=True), "nesterov=True is not allowed for SGD without momentum"),
+        (lambda p: optim.Rprop(p, etas=(1.5, 0.5)), r"etas=\(1.5, 0.5\) is not allowed for Rprop"),
+        (lambda p: optim.Rprop(p, etas=(0.5,)), r"etas=\(0.5,\) is not allowed for Rprop: 2 numbers are needed"),
+        (lambda p: optim.Adam(p, 1e-3, lr=2.0), "Adam was given lr twice"),
+        (lambda p: optim.SGD(p, weight_decay=-1), "weight_decay=-1 is not allowed for SGD"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(make, message):
+    with pytest.raises(InputError, match=message):
+        make([torch.ones(1, requires_grad=True)])
+
+
+def test_a_rule_of_ones_own_never_gets_a_twins_class():
+    from fallline.rules import rule
+
+    @rule
+    def group(p, g, *, t, lr=0.1):
+        return p - lr * g
+
+    try:
+        assert issubclass(optim.class_of("group"), optim.RuleOptimizer)
+    finally:
+        REGISTRY.pop("group")
+    with pytest.raises(InputError, match="taken by a built-in rule"):
+        rule(name="Adam")(group.function)

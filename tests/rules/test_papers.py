@@ -8,9 +8,10 @@ import torch
 
 from fallline import optim
 from fallline.rules import REGISTRY, get
+from fallline.rules.rule import is_built_in
 from tests.database import PAPERS, TWINS
 
-BUILT_IN = sorted(name for name, rule in REGISTRY.items() if rule.parts[0].__module__.startswith("fallline."))
+BUILT_IN = sorted(rule.name for rule in REGISTRY.values() if is_built_in(rule))
 
 
 def test_every_built_in_rule_has_an_independent_reference():

@@ -207,3 +207,103 @@ def test_rules_can_be_pickled_by_name():
     import pickle
 
     assert pickle.loads(pickle.dumps(get("adam"))) is get("adam")
+
+
+def _in_place(p, g, *, t, lr=0.1):
+    p.add_(g, alpha=-lr)
+    return p
+
+
+def _number_as_state(p, g, m, *, t, lr=0.1):
+    return p - lr * g, lr * t
+
+
+def _torch_on_a_number(p, g, *, t, lr=0.1):
+    return p - torch.sqrt(lr * t) * g
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (_in_place, r"`p.add_\(g, alpha=-lr\)`: `add_` changes a tensor in place; write"),
+        (_number_as_state, "returns a number as m, which must be a tensor"),
+        (_torch_on_a_number, "applies `sqrt` of tensors to a number"),
+    ],
+)
+def test_what_would_be_misread_is_refused_with_a_reason(registry, function, message):
+    with pytest.raises(RuleError, match=message):
+        trace(rule(function))
+
+
+def _no_star(p, g, lr=0.1):
+    return p - lr * g
+
+
+def _no_t(p, g, *, lr=0.1):
+    return p - lr * g
+
+
+def _reserved(p, g, step, *, t, lr=0.1):
+    return p - lr * g, step
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (_no_star, r"write `\*,` before 'lr'"),
+        (_no_t, "must take `t`, the step counted from 1, by keyword"),
+        (_reserved, "cannot use the name 'step'"),
+    ],
+)
+def test_a_slip_in_the_signature_is_named(function, message):
+    with pytest.raises(RuleError, match=message):
+        rule(function)
+
+
+def test_one_unreadable_annotation_does_not_hide_the_others(registry):
+    scope = {"rule": rule, "Annotated": Annotated, "initial": fallline.rules.initial, "__name__": "somewhere"}
+    text = "def shy(p: Tensor, g: Tensor, m: Annotated[float, initial(5.0)], *, t, lr=0.1):\n    return p - lr * m, m\n"
+    exec("from __future__ import annotations\n" + text, scope)
+    assert rule(scope["shy"]).starts == {"m": 5.0}
+
+
+def test_a_range_alone_keeps_the_interval_that_the_name_implies(registry):
+    @rule
+    def ranged(p, g, *, t, lr: Annotated[float, fallline.rules.log(1e-3, 1)] = 0.1):
+        return p - lr * g
+
+    assert ranged.space["lr"] == Range(1e-3, 1, "log")
+    with pytest.raises(InputError, match="lr=-3 is not allowed"):
+        ranged.check({"lr": -3})
+
+
+def test_a_modifiers_own_state_starts_where_it_says(registry):
+    @fallline.modifier
+    def averaged(step, p, g, w: Annotated[float, fallline.rules.initial(7.0)], *state, **hyper):
+        p, *state = step(p, g, *state, **hyper)
+        return p, 0.5 * (w + p), *state
+
+    modified = averaged(get("momentum"))
+    assert modified.states == ("v", "w")
+    p = torch.zeros(2, requires_grad=True)
+    optimizer = optim.optimizer(modified, [p], lr=1.0)
+    p.grad = torch.ones(2)
+    optimizer.step()
+    assert optimizer.state[p]["w"].tolist() == [3.0, 3.0]
+    with pytest.raises(RuleError, match="the rule already has w"):
+        averaged(modified)
+
+
+def test_rules_are_read_under_a_profiler(registry):
+    import cProfile
+
+    @rule
+    def profiled(p, g, *, t, lr=0.1):
+        return p - lr * g
+
+    profile = cProfile.Profile()
+    profile.enable()
+    try:
+        trace(profiled)
+    finally:
+        profile.disable()

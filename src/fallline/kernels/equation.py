@@ -14,7 +14,7 @@ from .plan import Operation, Plan, UnknownOperation, Value, plan
 
 Style = Literal["latex", "text"]
 
-_SUM, _PRODUCT, _POWER, _ATOM = range(1, 5)
+_OR, _AND, _NOT, _RELATION, _SUM, _PRODUCT, _POWER, _ATOM = range(8)
 """How tightly an expression binds, loosest first."""
 
 
@@ -70,8 +70,12 @@ def equation(rule: Rule, style: Style = "latex") -> list[str]:
         sheet = plan(rule)
     except UnknownOperation:
         lines = rule.source.strip().splitlines()
-        return [rf"\texttt{{{line}}}" for line in lines] if style == "latex" else lines
+        return [rf"\texttt{{{_escaped(line)}}}" for line in lines] if style == "latex" else lines
     return _Printer(sheet, style).lines()
+
+
+def _escaped(line: str) -> str:
+    return re.sub(r"([_{}#%&$^~\\])", r"\\\1", line)
 
 
 class _Printer:
@@ -90,7 +94,13 @@ class _Printer:
         lines = [f"{self._named(op)} = {self._body(op)[0]}" for op in self.shown.values()]
         p = self.new["p"]
         body = self._body(self.operations[p])[0] if p in self.operations else self._operand(p)[0]
-        return [*lines, f"{symbol('p', self.style, 't')} = {body}"]
+        lines.append(f"{symbol('p', self.style, 't')} = {body}")
+        # a state that is given an input, or what another state is given too, has no operation of its own
+        for name, value in self.new.items():
+            if name != "p" and (value not in self.shown or self.state_of[value] != name):
+                given = symbol("p", self.style, "t") if value == p else self._operand(value)[0]
+                lines.insert(-1 if value != p else len(lines), f"{symbol(name, self.style, 't')} = {given}")
+        return lines
 
     def _named(self, op: Operation) -> str:
         """The left-hand side: a new state, a variable of its own, or an input seen through a modifier."""
@@ -98,11 +108,14 @@ class _Printer:
             return symbol(self.state_of[op.name], self.style, "t")
         label = op.label or op.name
         known = (*self.sheet.arrays, *self.sheet.carried, *self.sheet.hypers)
-        return symbol(f"{label}_tilde" if label in known else label, self.style, "t" if op.tensor else "")
+        name = symbol(f"{label}_tilde" if label in known else label, self.style, "t" if op.tensor else "")
+        # a helper that is called twice has two variables by one name
+        alike = [other for other in self.shown.values() if other.label == op.label and other.name not in self.state_of]
+        return name + "'" * (alike.index(op) if op in alike else 0)
 
     def _operand(self, value: Value) -> tuple[str, int]:
         if not isinstance(value, str):
-            return f"{value:g}", _ATOM if value >= 0 else _SUM
+            return self._literal(value), _ATOM if value >= 0 else _SUM
         if value in self.shown:
             return self._named(self.shown[value]), _ATOM
         if value in self.operations:
@@ -124,6 +137,11 @@ class _Printer:
         a = op.args
         if op.op == "mul" and a[0] == a[1]:
             return self._power(a[0], "2"), _POWER
+        if op.op in ("and", "or"):
+            own = _AND if op.op == "and" else _OR
+            return f" {self.words.relations[op.op]} ".join(self._inside(x, own) for x in a), own
+        if op.op == "not":
+            return self.words.functions["not"].format(self._inside(a[0], _RELATION)), _NOT
         if op.op in ("add", "sub"):
             right = self._inside(a[1], _SUM if op.op == "add" else _PRODUCT)
             return f"{self._inside(a[0], _SUM)} {'+' if op.op == 'add' else '-'} {right}", _SUM
@@ -136,8 +154,17 @@ class _Printer:
         if op.op == "neg":
             return f"-{self._inside(a[0], _PRODUCT)}", _SUM
         if op.op in self.words.relations:
-            return f" {self.words.relations[op.op]} ".join(self._operand(x)[0] for x in a), _SUM
+            return f" {self.words.relations[op.op]} ".join(self._inside(x, _SUM) for x in a), _RELATION
         return self.words.functions[op.op].format(*(self._operand(x)[0] for x in a)), _ATOM
+
+    def _literal(self, value: float) -> str:
+        """As short as it can be read back from; powers of ten as LaTeX writes them."""
+        text = f"{value:g}" if float(f"{value:g}") == value or value != value else repr(value)
+        mantissa, e, exponent = text.partition("e")
+        if not self.latex or not e:
+            return text.replace("inf", r"\infty") if self.latex else text
+        factor = "" if mantissa == "1" else rf"{mantissa} \cdot "
+        return rf"{factor}10^{{{int(exponent)}}}"
 
     def _power(self, base: Value, exponent: str) -> str:
         inner = self._inside(base, _ATOM)

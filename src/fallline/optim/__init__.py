@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import InputError
-from ..rules.rule import REGISTRY, Rule, get
+from ..rules.rule import REGISTRY, Rule, get, is_built_in
 from . import twins
 from .base import Params, RuleOptimizer
 from .generic import class_of_rule
@@ -25,8 +25,8 @@ __all__ = ["RuleOptimizer", "class_name", "class_of", "optimizer"]
 def class_of(rule: str | Rule) -> type[RuleOptimizer]:
     """The optimizer class of a rule. Raises `InputError`, with the nearest names, for an unknown rule."""
     rule = get(rule)
-    twin = getattr(twins, rule.title, None) if REGISTRY.get(rule.name) is rule else None
-    return twin if twin is not None else class_of_rule(rule)
+    twin = getattr(twins, rule.title, None) if REGISTRY.get(rule.name) is rule and is_built_in(rule) else None
+    return twin if isinstance(twin, type) and issubclass(twin, RuleOptimizer) else class_of_rule(rule)
 
 
 def class_name(rule: str | Rule) -> str:

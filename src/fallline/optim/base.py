@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial, wraps
 from typing import Any, ClassVar
 
@@ -54,8 +56,11 @@ class RuleOptimizer(torch.optim.Optimizer):
         self._steppers: dict[Rule, Stepper] = {}
         if len(args) > len(self.defaults_):
             raise InputError(f"{type(self).__name__} takes at most {len(self.defaults_)} settings: {self._known()}.")
-        settings = {**dict(zip(self.defaults_, args, strict=False)), **settings}
-        super().__init__(params, {**self.defaults_, **self._settings(settings)})
+        by_position = dict(zip(self.defaults_, args, strict=False))
+        twice = sorted(by_position.keys() & settings.keys())
+        if twice:
+            raise InputError(f"{type(self).__name__} was given {', '.join(twice)} twice, by position and by name.")
+        super().__init__(params, {**self.defaults_, **self._settings({**by_position, **settings})})
 
     @classmethod
     def read(cls, group: Mapping[str, Any]) -> tuple[Rule, Mapping[str, Any]]:
@@ -63,21 +68,32 @@ class RuleOptimizer(torch.optim.Optimizer):
         raise NotImplementedError
 
     @classmethod
+    def refuse(cls, group: Mapping[str, Any]) -> None:
+        """Raises `InputError` for settings that are allowed each, but not together."""
+
+    @classmethod
     def _settings(cls, given: Mapping[str, Any]) -> dict[str, Any]:
         """Settings under a group's own names, `beta1=` and `beta2=` gathered into `betas=`."""
         settings = {name: value for name, value in given.items() if name not in _IMPLEMENTATION}
         if given.get("differentiable"):
             raise InputError(f"differentiable=True is not allowed for {cls.__name__}: a step leaves no graph.")
+        for name, default in cls.defaults_.items():
+            value = settings.get(name, default)
+            if isinstance(default, tuple) and (not isinstance(value, tuple | list) or len(value) != len(default)):
+                raise InputError(
+                    f"{name}={value!r} is not allowed for {cls.__name__}: {len(default)} numbers are needed."
+                )
         betas = cls.defaults_.get("betas")
         if betas is not None:
             start = settings.get("betas", betas)
-            if not isinstance(start, tuple | list) or len(start) != len(betas):
-                raise InputError(f"betas={start!r} is not allowed for {cls.__name__}: {len(betas)} numbers are needed.")
             single = {k: settings.pop(f"beta{k + 1}") for k in range(len(betas)) if f"beta{k + 1}" in settings}
             if single:
                 settings["betas"] = tuple(single.get(k, beta) for k, beta in enumerate(start))
+        # a group may carry notes of its own (`name`, `initial_lr`): there only what looks mistyped is refused
+        cutoff = 0.8 if "params" in given else 0.0
         for name in settings:
-            if name not in cls.defaults_ and name not in ("params", "param_names"):
+            near = difflib.get_close_matches(name, cls.defaults_, n=1, cutoff=cutoff)
+            if name not in cls.defaults_ and name != "params" and near:
                 raise unknown(f"argument of {cls.__name__}", name, cls.defaults_)
         return settings
 
@@ -90,7 +106,9 @@ class RuleOptimizer(torch.optim.Optimizer):
         group = self._settings(param_group)
         rule, values = self.read({**self.defaults, **group})
         for name, value in values.items():
-            rule.hypers[name].check(value, type(self).__name__)
+            asked = "weight_decay" if name == "l2" and name not in self.defaults_ else name
+            replace(rule.hypers[name], name=asked).check(value, type(self).__name__)
+        self.refuse({**self.defaults, **group})
         trace(rule)
         _add_param_group(self, group)
 
@@ -114,7 +132,10 @@ class RuleOptimizer(torch.optim.Optimizer):
             rule, values = self.read(group)
             if group["maximize"]:
                 rule = ascend(rule)
-            stepper = used[rule] = self._stepper(rule)
+            stepper = self._stepper(rule)
+            if rule not in used:
+                used[rule] = stepper
+                stepper.begin()
             numbers = tuple([float(values[name]) for name in rule.hypers])
             stepper.add(group["params"], self.state, numbers, partial(self._start, rule, values))
         for stepper in used.values():
@@ -133,10 +154,11 @@ class RuleOptimizer(torch.optim.Optimizer):
 
         A checkpoint of `torch.optim` brings its numbers as tensors, and no count of steps where the rule needs none.
         """
-        state["step"] = int(state.get("step", 1 if state else 0))
+        state["step"] = int(state.get("step", any(value is not None for value in state.values())))
         for name in rule.states:
-            start = rule.starts.get(name, 0.0)
-            start = float(values[start]) if isinstance(start, str) else start
+            said = rule.starts.get(name, 0.0)
+            number = float(values[said]) if isinstance(said, str) else said
+            start = complex(number, number) if p.is_complex() else number  # each part is stepped on its own
             key = self.state_names.get(name, name)
             if state.get(key) is None:
                 state[key] = torch.full_like(p, start, memory_format=torch.preserve_format, requires_grad=False)

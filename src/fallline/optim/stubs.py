@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..rules.rule import REGISTRY
+from ..rules.rule import REGISTRY, is_built_in
 from . import class_of
 from .base import RuleOptimizer
 
@@ -31,7 +31,7 @@ def __getattr__(name: str) -> type[RuleOptimizer]: ...  # the user's own rules
 
 def text() -> str:
     """The stub: one class a built-in rule, with its settings, their types and defaults."""
-    rules = [r for r in REGISTRY.values() if r.parts[0].__module__.startswith("fallline.")]
+    rules = filter(is_built_in, REGISTRY.values())
     classes = (class_of(rule) for rule in sorted(rules, key=lambda rule: rule.title))
     return _HEAD + "".join(_class(cls) for cls in classes)
 

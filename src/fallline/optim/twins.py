@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import InputError
 from ..rules import amsgrad, decoupled, get, l2
 from ..rules.rule import Rule
 from .base import RuleOptimizer
@@ -41,6 +42,11 @@ class SGD(RuleOptimizer):
         "maximize": False,
     }
     state_names = {"v": "momentum_buffer"}
+
+    @classmethod
+    def refuse(cls, group: Group) -> None:
+        if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
+            raise InputError("nesterov=True is not allowed for SGD without momentum, or with dampening.")
 
     @classmethod
     def read(cls, group: Group) -> Read:
@@ -195,6 +201,13 @@ class Rprop(RuleOptimizer):
 
     defaults_ = {"lr": 1e-2, "etas": (0.5, 1.2), "step_sizes": (1e-6, 50.0), "maximize": False}
     state_names = {"g_prev": "prev", "size": "step_size"}
+
+    @classmethod
+    def refuse(cls, group: Group) -> None:
+        if not 0 < group["etas"][0] < 1 < group["etas"][1]:
+            raise InputError(
+                f"etas={group['etas']!r} is not allowed for Rprop: the first must be below 1, the second above."
+            )
 
     @classmethod
     def read(cls, group: Group) -> Read:

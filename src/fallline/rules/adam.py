@@ -21,7 +21,7 @@ def adam(p, g, m, v, *, t, lr: Rate = 1e-3, beta1: Beta1 = 0.9, beta2: Beta2 = 0
     return p - lr * m_hat / (v_hat.sqrt() + eps), m, v
 
 
-@rule(paper="Kingma & Ba 2015, arXiv:1412.6980, end of section 2")
+@rule(paper="Kingma & Ba 2015, arXiv:1412.6980, section 2")
 def adam_epsilon_hat(p, g, m, v, *, t, lr: Rate = 1e-3, beta1: Beta1 = 0.9, beta2: Beta2 = 0.999, eps: Epsilon = 1e-8):
     """Adam with the corrections absorbed in the rate; `eps` is the paper's epsilon-hat."""
     m = beta1 * m + (1 - beta1) * g
@@ -55,7 +55,7 @@ adamw = decoupled(
 )
 
 
-@rule(paper="Kingma & Ba 2015, arXiv:1412.6980, Algorithm 2")
+@rule(paper="Kingma & Ba 2015, arXiv:1412.6980, Algorithm 2; epsilon as in PyTorch")
 def adamax(p, g, m, u, *, t, lr: Rate = 2e-3, beta1: Beta1 = 0.9, beta2: Beta2 = 0.999, eps: Epsilon = 1e-8):
     """Adam with the infinity norm in place of the second moment."""
     m = beta1 * m + (1 - beta1) * g
@@ -89,7 +89,7 @@ def nadam(
     return p - lr * m_hat / (v_hat.sqrt() + eps), m, v, mu_product
 
 
-@rule(paper="Liu et al. 2020, arXiv:1908.03265, Algorithm 2", title="RAdam")
+@rule(paper="Liu et al. 2020, arXiv:1908.03265, Algorithm 2; rectified from rho > 5, as in PyTorch", title="RAdam")
 def radam(p, g, m, v, *, t, lr: Rate = 1e-3, beta1: Beta1 = 0.9, beta2: Beta2 = 0.999, eps: Epsilon = 1e-8):
     """Adam whose rate is rectified for the variance of the second moment; plain momentum while that is unbounded."""
     m = beta1 * m + (1 - beta1) * g

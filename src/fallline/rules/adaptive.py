@@ -43,7 +43,10 @@ def rmsprop_inside(p, g, v, *, t, lr: Rate = 1e-2, alpha: Beta2 = 0.99, eps: Eps
     return p - lr * g / (v + eps).sqrt(), v
 
 
-@rule(paper="Graves 2013, arXiv:1308.0850, equations 38 to 41, with a plain velocity", title="RMSpropMomentum")
+@rule(
+    paper="Graves 2013, arXiv:1308.0850, equations 38 to 41, uncentered, epsilon outside the root",
+    title="RMSpropMomentum",
+)
 def rmsprop_momentum(
     p, g, v, b, *, t, lr: Rate = 1e-2, alpha: Beta2 = 0.99, eps: Epsilon = 1e-8, momentum: Momentum = 0.9
 ):
@@ -53,7 +56,7 @@ def rmsprop_momentum(
     return p - lr * b, v, b
 
 
-@rule(paper="Graves 2013, arXiv:1308.0850, equations 38 to 40", title="RMSpropCentered")
+@rule(paper="Graves 2013, arXiv:1308.0850, equations 38 to 40, epsilon outside the root", title="RMSpropCentered")
 def rmsprop_centered(p, g, v, g_avg, *, t, lr: Rate = 1e-2, alpha: Beta2 = 0.99, eps: Epsilon = 1e-8):
     """RMSProp divided by the gradient's standard deviation."""
     v = alpha * v + (1 - alpha) * g**2
@@ -61,7 +64,9 @@ def rmsprop_centered(p, g, v, g_avg, *, t, lr: Rate = 1e-2, alpha: Beta2 = 0.99,
     return p - lr * g / ((v - g_avg**2).sqrt() + eps), v, g_avg
 
 
-@rule(paper="Graves 2013, arXiv:1308.0850, equations 38 to 41", title="RMSpropCenteredMomentum")
+@rule(
+    paper="Graves 2013, arXiv:1308.0850, equations 38 to 41, epsilon outside the root", title="RMSpropCenteredMomentum"
+)
 def rmsprop_centered_momentum(
     p,
     g,

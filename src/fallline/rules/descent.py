@@ -49,6 +49,6 @@ sgdw = decoupled(
     name="sgdw",
     title="SGDW",
     weight_decay=5e-4,
-    paper="Loshchilov & Hutter 2019, arXiv:1711.05101, Algorithm 1",
+    paper="Loshchilov & Hutter 2019, arXiv:1711.05101, Algorithm 1, with the rate outside the velocity",
     summary="Heavy ball with decoupled weight decay.",
 )

@@ -132,9 +132,12 @@ class Hyper:
 
 def read_hyper(name: str, default: float, notes: Iterable[Any]) -> Hyper:
     """A hyper-parameter from its annotation, or, where there is none, from what the field means by its name."""
-    notes = list(notes) or _conventional(name, default)
-    allowed = next((n for n in notes if isinstance(n, Interval)), Interval())
-    return Hyper(name, float(default), allowed, next((n for n in notes if isinstance(n, Range)), None))
+    said = [note for note in notes if isinstance(note, Interval | Range)]
+    meant = _conventional(name, default)
+    allowed = next((n for n in (*said, *meant) if isinstance(n, Interval)), Interval())
+    # what is annotated with an interval alone is not to be searched
+    search = next((n for n in said or meant if isinstance(n, Range)), None)
+    return Hyper(name, float(default), allowed, search)
 
 
 def _conventional(name: str, default: float) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import RuleError
 from .hyper import Hyper, read_hyper
-from .rule import Rule, _annotations, register
+from .rule import Rule, _annotations, _states, register
 
 Modify = Callable[..., Rule]
 
@@ -25,12 +25,14 @@ def modifier(function: Callable[..., Any]) -> Modify:
     The modifier is called as `modified = function(rule)`, or with new defaults and a name to register the result
     under: `adamw = decoupled(adam, name="adamw", weight_decay=1e-2)`.
     """
-    own_states = _own_states(function)
+    notes = _annotations(function)
+    own_states, _, own_starts = _states(_own_parameters(function), notes)
     own_hypers = _own_hypers(function)
 
     @lru_cache(maxsize=None)
     def compose(rule: Rule) -> Rule:
-        taken = sorted(own_hypers.keys() & rule.hypers.keys())
+        own = {*own_hypers, *own_states}
+        taken = sorted(own & {*rule.hypers, *rule.states, *rule.numbers})
         if taken:
             raise RuleError(f"{function.__name__}({rule.name}): the rule already has {', '.join(taken)}.")
         return replace(
@@ -38,6 +40,7 @@ def modifier(function: Callable[..., Any]) -> Modify:
             name=f"{function.__name__}({rule.name})",
             function=_composed(function, rule, len(own_states)),
             states=rule.states + own_states,
+            starts={**rule.starts, **own_starts},
             hypers={**rule.hypers, **own_hypers},
             given_title="",
             parts=(*rule.parts, function),
@@ -102,9 +105,10 @@ def _composed(function: Callable[..., Any], rule: Rule, own: int) -> Callable[..
     return composed
 
 
-def _own_states(function: Callable[..., Any]) -> tuple[str, ...]:
+def _own_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters between `g` and `*state`: states of the modifier's own."""
     parameters = inspect.signature(function).parameters.values()
-    return tuple(p.name for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD)[3:]
+    return [p for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD][3:]
 
 
 def _own_hypers(function: Callable[..., Any]) -> dict[str, Hyper]:

@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any, get_args, get_type_hints, overload
+from typing import Any, overload
 
 from ..errors import InputError, RuleError, unknown
 from .hyper import Hyper, Range, read_hyper
@@ -107,15 +107,21 @@ def get(name: str | Rule) -> Rule:
 
 def register(rule: Rule) -> Rule:
     """Make a rule known by its name; a user's rule may be defined again, a built-in one may not be replaced."""
-    known = REGISTRY.get(rule.name)
-    if known is not None and _home(known).startswith("fallline.") and _home(rule) != _home(known):
-        raise InputError(f"the name {rule.name!r} is taken by a built-in rule; give yours another name.")
+    if not is_built_in(rule):
+        for known in filter(is_built_in, REGISTRY.values()):
+            if rule.name == known.name or rule.title == known.title:
+                raise InputError(f"the name {rule.name!r} is taken by a built-in rule; give yours another name.")
     REGISTRY[rule.name] = rule
     return rule
 
 
+def is_built_in(rule: Rule) -> bool:
+    """Whether the rule comes with Fallline."""
+    return _home(rule).startswith("fallline.")
+
+
 def _home(rule: Rule) -> str:
-    return rule.parts[0].__module__ + "." if rule.parts else ""
+    return f"{rule.parts[0].__module__}." if rule.parts else ""
 
 
 @overload
@@ -138,15 +144,19 @@ def rule(
     """
 
     def decorate(function: Callable[..., Any]) -> Rule:
-        return register(_read(function, paper, name or function.__name__, title))
+        called = name or str(getattr(function, "__name__", type(function).__name__))
+        return register(_read(function, paper, called, title))
 
     return decorate if function is None else decorate(function)
 
 
 def _read(function: Callable[..., Any], paper: str, name: str, title: str) -> Rule:
+    if not hasattr(function, "__code__"):
+        raise RuleError(f"rule {name!r} must be a plain function; it is a {type(function).__name__}.")
     positional, keywords = _parameters(function, name)
     if [p.name for p in positional[:2]] != ["p", "g"]:
         raise RuleError(f"rule {name!r} must take the parameter `p` and its gradient `g` first, then its states.")
+    _refuse_names(name, positional[2:], keywords)
     notes = _annotations(function)
     hypers = {}
     for parameter in keywords:
@@ -156,7 +166,26 @@ def _read(function: Callable[..., Any], paper: str, name: str, title: str) -> Ru
             raise RuleError(f"hyper-parameter {parameter.name!r} of rule {name!r} needs a number as its default.")
         hypers[parameter.name] = read_hyper(parameter.name, parameter.default, notes.get(parameter.name, ()))
     states, numbers, starts = _states(positional[2:], notes)
+    for state, start in starts.items():
+        if isinstance(start, str) and start not in hypers:
+            raise RuleError(
+                f"state {state!r} of rule {name!r} starts at {start!r}, which is none of its hyper-parameters."
+            )
     return Rule(name, function, paper, states, numbers, hypers, starts, _summary(function), title, (function,))
+
+
+_RESERVED = {"step", "params", "betas", "maximize", "foreach", "fused", "capturable", "differentiable"}
+
+
+def _refuse_names(name: str, states: list[inspect.Parameter], keywords: list[inspect.Parameter]) -> None:
+    for parameter in states:
+        if parameter.default is not parameter.empty or parameter.name in ("t", "lr"):
+            raise RuleError(f"rule {name!r}: write `*,` before {parameter.name!r}; only states come by position.")
+    for parameter in (*states, *keywords):
+        if parameter.name in _RESERVED:
+            raise RuleError(f"rule {name!r} cannot use the name {parameter.name!r}, which optimizers use themselves.")
+    if "t" not in [parameter.name for parameter in keywords]:
+        raise RuleError(f"rule {name!r} must take `t`, the step counted from 1, by keyword: `(p, g, *, t, lr=0.1)`.")
 
 
 def _states(
@@ -188,11 +217,20 @@ def _parameters(function: Callable[..., Any], name: str) -> tuple[list[inspect.P
 
 
 def _annotations(function: Callable[..., Any]) -> dict[str, tuple[Any, ...]]:
-    try:
-        hints = get_type_hints(function, include_extras=True)
-    except NameError:  # a name that only a type checker sees
-        hints = {}
-    return {name: get_args(hint)[1:] for name, hint in hints.items() if hasattr(hint, "__metadata__")}
+    """What `Annotated` says of each parameter; one that only a type checker can read says nothing."""
+    known = {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
+    notes = {}
+    for name, hint in inspect.get_annotations(function).items():
+        if isinstance(hint, str):
+            try:
+                hint = eval(hint, known)
+            except Exception as error:
+                if "Annotated" in hint:
+                    raise RuleError(f"the annotation {hint!r} of {name!r} cannot be read: {error}.") from None
+                continue
+        if hasattr(hint, "__metadata__"):
+            notes[name] = tuple(hint.__metadata__)
+    return notes
 
 
 def _summary(function: Callable[..., Any]) -> str:

@@ -66,7 +66,8 @@ def trace(rule: Rule) -> Graph:
 class _Tracer(GraphAppendingTracer):
     def create_proxy(self, kind: str, target: Any, args: Any, kwargs: Any, *more: Any, **named: Any) -> Any:
         name = target if isinstance(target, str) else getattr(target, "__name__", "")
-        in_place = name.endswith("_") and not name.endswith("__")
+        named_so = getattr(target, "__module__", "") == "_operator"  # `operator.or_` is no such thing
+        in_place = name.endswith("_") and not name.endswith("__") and not named_so
         if kind.startswith("call") and (in_place or "out" in kwargs or name in ("setitem", "__setitem__")):
             raise RuleError(f"`{name}` changes a tensor in place; write `m = beta * m + g` instead")
         return super().create_proxy(kind, target, args, kwargs, *more, **named)
