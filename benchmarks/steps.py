@@ -31,7 +31,7 @@ from .stream import Stream
 from .timing import Timing, machine, side_by_side
 
 PATHS: dict[str, dict[str, Any]] = {"fused": {"fused": True}, "foreach": {"foreach": True}, "default": {}}
-REPEATS = {"digits MLP": (200, 41), "ResNet-18": (2, 41), "GPT-2 small": (1, 11)}
+REPEATS = {"digits MLP": (200, 41), "ResNet-18": (2, 31), "GPT-2 small": (1, 7)}
 RESULTS = Path(__file__).with_name("RESULTS.md")
 LIMIT_PEER, LIMIT_ADAM, LIMIT_STREAM = 1.05, 0.35, 0.95
 ADAM_FAMILY = {"adam", "amsgrad", "adamw", "adamax", "nadam", "radam"}
