@@ -183,7 +183,10 @@ def test_parameters_of_different_age_take_their_own_step_count():
     torch.testing.assert_close([young, old], twins, rtol=1e-12, atol=0)
 
 
-def test_work_is_shared_among_threads_without_changing_a_bit(monkeypatch):
+@pytest.mark.parametrize("pool", [False, True], ids=["openmp", "python"])
+def test_work_is_shared_among_threads_without_changing_a_bit(monkeypatch, pool):
+    if pool:
+        monkeypatch.setattr(threads, "team", lambda: threads._pool_team)
     torch.manual_seed(0)
     params = [torch.randn(n) for n in (70_001, 3, 0, 50_000, 1)]
     grads = [torch.randn_like(p) for p in params]
