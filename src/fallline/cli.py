@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -133,9 +134,7 @@ def _sheet(rule: Rule) -> dict[str, object]:
             hyper.name: {
                 "default": hyper.default,
                 "allowed": str(hyper.allowed),
-                "search": None
-                if hyper.search is None
-                else {"low": hyper.search.low, "high": hyper.search.high, "scale": hyper.search.scale},
+                "search": None if hyper.search is None else asdict(hyper.search),
             }
             for hyper in rule.hypers.values()
         },

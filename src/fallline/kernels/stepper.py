@@ -156,14 +156,13 @@ class Stepper:
     def _by_text(self, p: Tensor, g: Tensor, state: dict[str, Any], t: int, numbers: tuple[float, ...]) -> None:
         if g.layout is not torch.strided:
             raise InputError(f"{self.rule.name} was given a sparse gradient; it takes dense gradients only.")
-        hypers = dict(zip(self.rule.hypers, numbers, strict=True))
         tensors = [p, *(state[key] for key in self.keys)]
         carried = [state[name] for name in self.carried]
         values = [_computable(x.detach()) for x in (p, g, *tensors[1:])]
         # the graph, not the function: it never changes its inputs, and numbers follow float64's rules as in a kernel
-        numbers_ = {name: np.float64(value) for name, value in {"t": t, **hypers}.items()}
+        by_name = dict(zip(("t", *self.rule.hypers), map(np.float64, (t, *numbers)), strict=True))
         with torch.no_grad(), np.errstate(all="ignore"):
-            out = replay(trace(self.rule), (*values, *map(np.float64, carried)), numbers_, {})
+            out = replay(trace(self.rule), (*values, *map(np.float64, carried)), by_name, {})
             # an input that is an output too must be taken before it is written
             out = tuple(value.clone() if any(value is x for x in values) else value for value in out)
             for tensor, value in zip(tensors, out, strict=False):

@@ -71,13 +71,11 @@ def _openmp() -> ctypes.CDLL | None:
         return None
     found = [path for path in sorted(loaded) if re.match(r"lib(g|i|)omp", os.path.basename(path))]
     home = str(Path(torch.__file__).parent)
-    for path in sorted(found, key=lambda path: not path.startswith(home))[: 1 if len(found) > 1 else None]:
-        try:
-            library = ctypes.CDLL(path)
-        except OSError:
-            return None
-        return library if hasattr(library, "GOMP_parallel") else None
-    return None
+    try:
+        library = ctypes.CDLL(min(found, key=lambda path: not path.startswith(home)))
+    except (OSError, ValueError):  # not to be opened, or none there
+        return None
+    return library if hasattr(library, "GOMP_parallel") else None
 
 
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}

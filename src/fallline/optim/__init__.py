@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import InputError
 from ..rules.rule import REGISTRY, Rule, get, is_built_in
 from . import twins
 from .base import Params, RuleOptimizer
@@ -52,4 +51,4 @@ def __getattr__(name: str) -> Any:
             return class_of(rule)
     if name.startswith("_"):
         raise AttributeError(name)
-    raise AttributeError(str(InputError(f"fallline.optim has no {name!r}. It has {', '.join(__dir__())}.")))
+    raise AttributeError(f"fallline.optim has no {name!r}. It has {', '.join(__dir__())}.")

@@ -55,7 +55,9 @@ class RuleOptimizer(torch.optim.Optimizer):
     def __init__(self, params: Params, *args: Any, **settings: Any) -> None:
         self._steppers: dict[Rule, Stepper] = {}
         if len(args) > len(self.defaults_):
-            raise InputError(f"{type(self).__name__} takes at most {len(self.defaults_)} settings: {self._known()}.")
+            raise InputError(
+                f"{type(self).__name__} takes at most {len(self.defaults_)} settings: {', '.join(self.defaults_)}."
+            )
         by_position = dict(zip(self.defaults_, args, strict=False))
         twice = sorted(by_position.keys() & settings.keys())
         if twice:
@@ -96,10 +98,6 @@ class RuleOptimizer(torch.optim.Optimizer):
             if name not in cls.defaults_ and name != "params" and near:
                 raise unknown(f"argument of {cls.__name__}", name, cls.defaults_)
         return settings
-
-    @classmethod
-    def _known(cls) -> str:
-        return ", ".join(cls.defaults_)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group of parameters with settings of its own; raises `InputError` for a setting that is not allowed."""

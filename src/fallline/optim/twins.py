@@ -56,6 +56,10 @@ class SGD(RuleOptimizer):
         return _with_l2(rule, _plain(group, "lr", "momentum", "dampening"), group)
 
 
+_ADAM = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
+"""The settings that the family shares, in the order in which all take them."""
+
+
 class _AdamLike(RuleOptimizer):
     rule_name = "adam"
     state_names = {"m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"}
@@ -74,10 +78,7 @@ class Adam(_AdamLike):
     """Adam (Kingma & Ba 2015). Settings and numbers as `torch.optim.Adam`."""
 
     defaults_ = {
-        "lr": 1e-3,
-        "betas": (0.9, 0.999),
-        "eps": 1e-8,
-        "weight_decay": 0.0,
+        **_ADAM,
         "amsgrad": False,
         "maximize": False,
         "decoupled_weight_decay": False,
@@ -88,9 +89,7 @@ class AdamW(_AdamLike):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019). Settings and numbers as `torch.optim.AdamW`."""
 
     defaults_ = {
-        "lr": 1e-3,
-        "betas": (0.9, 0.999),
-        "eps": 1e-8,
+        **_ADAM,
         "weight_decay": 1e-2,
         "amsgrad": False,
         "maximize": False,
@@ -106,10 +105,7 @@ class RAdam(_AdamLike):
 
     rule_name = "radam"
     defaults_ = {
-        "lr": 1e-3,
-        "betas": (0.9, 0.999),
-        "eps": 1e-8,
-        "weight_decay": 0.0,
+        **_ADAM,
         "decoupled_weight_decay": False,
         "maximize": False,
     }
@@ -119,7 +115,7 @@ class Adamax(_AdamLike):
     """Adam with the infinity norm (Kingma & Ba 2015). Settings and numbers as `torch.optim.Adamax`."""
 
     rule_name = "adamax"
-    defaults_ = {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "maximize": False}
+    defaults_ = {**_ADAM, "lr": 2e-3, "maximize": False}
     state_names = {"m": "exp_avg", "u": "exp_inf"}
 
 
@@ -128,10 +124,8 @@ class NAdam(_AdamLike):
 
     rule_name = "nadam"
     defaults_ = {
+        **_ADAM,
         "lr": 2e-3,
-        "betas": (0.9, 0.999),
-        "eps": 1e-8,
-        "weight_decay": 0.0,
         "momentum_decay": 4e-3,
         "decoupled_weight_decay": False,
         "maximize": False,

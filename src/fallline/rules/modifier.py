@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -27,7 +27,7 @@ def modifier(function: Callable[..., Any]) -> Modify:
     """
     notes = _annotations(function)
     own_states, _, own_starts = _states(_own_parameters(function), notes)
-    own_hypers = _own_hypers(function)
+    own_hypers = _own_hypers(function, notes)
 
     @lru_cache(maxsize=None)
     def compose(rule: Rule) -> Rule:
@@ -111,8 +111,7 @@ def _own_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
     return [p for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD][3:]
 
 
-def _own_hypers(function: Callable[..., Any]) -> dict[str, Hyper]:
-    notes = _annotations(function)
+def _own_hypers(function: Callable[..., Any], notes: Mapping[str, tuple[Any, ...]]) -> dict[str, Hyper]:
     return {
         p.name: read_hyper(p.name, p.default, notes.get(p.name, ()))
         for p in inspect.signature(function).parameters.values()
