@@ -20,7 +20,7 @@ from ..rules.trace import replay, trace
 from . import cpu, threads
 from .plan import Plan, UnknownOperation, plan
 
-_DTYPES = {getattr(torch, name): name for name in cpu.DTYPES}
+KERNEL_DTYPES = {getattr(torch, name): name for name in cpu.DTYPES}
 _COMPUTED_IN = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 
 
@@ -66,7 +66,7 @@ class Stepper:
         self.rule = rule
         self.keys = tuple(keys or rule.states)
         self.carried = tuple(rule.numbers)
-        self.plan = _plan(rule)
+        self.plan = kernel_plan(rule)
         self.keeps = bool(self.keys or self.carried) or self.plan is None or self.plan.reads("t")
         self.slots: dict[int, Slot] = {}
         self.kernels: dict[torch.dtype, cpu.Kernel] = {}
@@ -131,7 +131,7 @@ class Stepper:
             assert self.plan is not None
             kernel = self.kernels.get(dtype)
             if kernel is None:
-                kernel = self.kernels[dtype] = cpu.compiled(self.plan, _DTYPES[dtype], self.rule.name)
+                kernel = self.kernels[dtype] = cpu.compiled(self.plan, KERNEL_DTYPES[dtype], self.rule.name)
             rows = np.array(batch.rows, np.float64)
             threads.run(kernel, np.array(batch.table, np.int64), rows, batch.length)
             for state, row in batch.carriers:
@@ -156,21 +156,32 @@ class Stepper:
     def _by_text(self, p: Tensor, g: Tensor, state: dict[str, Any], t: int, numbers: tuple[float, ...]) -> None:
         if g.layout is not torch.strided:
             raise InputError(f"{self.rule.name} was given a sparse gradient; it takes dense gradients only.")
-        tensors = [p, *(state[key] for key in self.keys)]
         carried = [state[name] for name in self.carried]
-        values = [_computable(x.detach()) for x in (p, g, *tensors[1:])]
-        # the graph, not the function: it never changes its inputs, and numbers follow float64's rules as in a kernel
-        by_name = dict(zip(("t", *self.rule.hypers), map(np.float64, (t, *numbers)), strict=True))
-        with torch.no_grad(), np.errstate(all="ignore"):
-            out = replay(trace(self.rule), (*values, *map(np.float64, carried)), by_name, {})
-            # an input that is an output too must be taken before it is written
-            out = tuple(value.clone() if any(value is x for x in values) else value for value in out)
-            for tensor, value in zip(tensors, out, strict=False):
-                tensor.copy_(torch.view_as_complex(value) if tensor.is_complex() else value)
-        state.update(zip(self.carried, (float(v) for v in out[len(tensors) :]), strict=True))
+        after = by_text(self.rule, (p, *(state[key] for key in self.keys)), g, (t, *numbers), carried)
+        state.update(zip(self.carried, after, strict=True))
 
 
-def _plan(rule: Rule) -> Plan | None:
+def by_text(
+    rule: Rule, tensors: Sequence[Tensor], g: Tensor, numbers: Sequence[float], carried: Sequence[float]
+) -> list[float]:
+    """Step a parameter and its states by the rule's text; returns the carried numbers' new values.
+
+    `tensors` are the parameter and its states, `numbers` the step and the hyper-parameters.
+    """
+    values = [_computable(x.detach()) for x in (tensors[0], g, *tensors[1:])]
+    # the graph, not the function: it never changes its inputs, and numbers follow float64's rules as in a kernel
+    by_name = dict(zip(("t", *rule.hypers), map(np.float64, numbers), strict=True))
+    with torch.no_grad(), np.errstate(all="ignore"):
+        out = replay(trace(rule), (*values, *map(np.float64, carried)), by_name, {})
+        # an input that is an output too must be taken before it is written
+        out = tuple(value.clone() if any(value is x for x in values) else value for value in out)
+        for tensor, value in zip(tensors, out, strict=False):
+            tensor.copy_(torch.view_as_complex(value) if tensor.is_complex() else value)
+    return [float(value) for value in out[len(tensors) :]]
+
+
+def kernel_plan(rule: Rule) -> Plan | None:
+    """The rule's plan, or None where it is to be stepped by its text."""
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return None
     try:
@@ -206,7 +217,7 @@ def _kernel_can_take(p: Tensor, states: Sequence[Tensor]) -> bool:
         return tensor.dtype is p.dtype and tensor.is_cpu and tensor.layout is torch.strided
 
     tensors = (p, *states)
-    if p.dtype not in _DTYPES or p.is_neg() or not all(alike(s) and s.shape == p.shape for s in tensors):
+    if p.dtype not in KERNEL_DTYPES or p.is_neg() or not all(alike(s) and s.shape == p.shape for s in tensors):
         return False
     if p.numel() and not all(s.data_ptr() for s in tensors):
         return False
