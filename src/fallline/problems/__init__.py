@@ -7,29 +7,40 @@ batch, ...) is said when it is made. It has three ways in:
 - your own, in a file or a module: `load("my_model.py:problem")`, `load("my_package.problems:segmentation")`;
 - built in: `load("digits")`; `names()` lists them.
 
+A problem may have hyper-parameters of its own, searched beside those of the rules:
+`Problem(model, ..., space={"width": whole(16, 256, log=True)})`; see `space.py`.
+
 `problem.build(seed)` is a fresh model, `problem.train.batches(...)` its data. A new built-in problem is one
 decorated function in `builtin.py`; a new metric is a line in `metric.py`.
 """
 
 from __future__ import annotations
 
+from ..rules.hyper import linear, log
 from .builtin import names, summary
 from .data import Arrays, Split, Stream
 from .load import load
 from .metric import Metric
 from .problem import Problem
 from .seeds import derive, generator, seeded
+from .space import Setting, choice, when, whole
 
 __all__ = [
     "Arrays",
     "Metric",
     "Problem",
+    "Setting",
     "Split",
     "Stream",
+    "choice",
     "derive",
     "generator",
+    "linear",
     "load",
+    "log",
     "names",
     "seeded",
     "summary",
+    "when",
+    "whole",
 ]

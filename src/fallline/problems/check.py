@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,10 +14,14 @@ from torch import Tensor, nn
 from ..errors import InputError
 from .data import Arrays, Split
 from .metric import class_axis, ignored_label, is_over_classes
+from .own import checked_pair, told
 from .seeds import seeded
+from .space import Setting
 
 if TYPE_CHECKING:
     from .problem import Problem
+
+NOTHING: Mapping[str, Setting] = MappingProxyType({})
 
 
 def check_model(model: nn.Module, problem: Problem) -> tuple[float, float]:
@@ -33,8 +39,18 @@ def check_model(model: nn.Module, problem: Problem) -> tuple[float, float]:
         untrained = _check_split(model, problem, problem.train, "train")
         for name, part in (("valid", problem.valid), ("test", problem.test)):
             _check_split(model, problem, part, name)
-        _check_training(model, problem, trainable)
+        _check_training(model, problem, trainable, {})
     return untrained
+
+
+def check_training(problem: Problem, own: Mapping[str, Setting]) -> None:
+    """Raises `InputError` if the model with these values of the problem's own hyper-parameters cannot be trained."""
+    try:
+        model = problem.build(0, own)
+        with seeded(0):
+            _check_training(model, problem, [p for p in model.parameters() if p.requires_grad], own)
+    except InputError as error:
+        raise InputError(f"with {told(own)}: {error}") from error
 
 
 def _check_split(model: nn.Module, problem: Problem, part: Split, name: str) -> tuple[float, float]:
@@ -64,7 +80,9 @@ def first_batch(part: Split, size: int, name: str, model: nn.Module) -> tuple[Te
         raise InputError(f"no batch can be made of {name}: {type(error).__name__}: {error}") from error
 
 
-def _check_training(model: nn.Module, problem: Problem, trainable: list[nn.Parameter]) -> None:
+def _check_training(
+    model: nn.Module, problem: Problem, trainable: list[nn.Parameter], own: Mapping[str, Setting]
+) -> None:
     """Forward and backward passes in training mode, for a full batch and for the last one of an epoch."""
     model.train()
     x, y = first_batch(problem.train, problem.batch_size, "train", model)
@@ -75,8 +93,9 @@ def _check_training(model: nn.Module, problem: Problem, trainable: list[nn.Param
     ):
         if not 0 < size <= len(x):
             continue
-        outputs = _outputs(model, x[:size], what)
-        loss = _loss(problem, outputs, y[:size], "train")
+        part, targets = _augmented(problem, x[:size], y[:size], own)
+        outputs = _outputs(model, part, what)
+        loss = _loss(problem, outputs, targets, "train", own)
         if not loss.requires_grad:
             raise InputError("the loss does not depend on the model's parameters (was the result detached?).")
         try:
@@ -95,12 +114,21 @@ def _outputs(model: nn.Module, x: Tensor, what: str) -> Any:
         raise InputError(f"the model fails on {what}, {_shape(x)}: {type(error).__name__}: {error}{hint}") from error
 
 
-def _loss(problem: Problem, outputs: Any, y: Tensor, name: str) -> Tensor:
+def _augmented(problem: Problem, x: Tensor, y: Tensor, own: Mapping[str, Setting]) -> tuple[Tensor, Tensor]:
+    try:
+        return checked_pair(problem.augmented(x.clone(), y.clone(), own), x, y)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"augment fails on a batch of train: {type(error).__name__}: {error}") from error
+
+
+def _loss(problem: Problem, outputs: Any, y: Tensor, name: str, own: Mapping[str, Setting] = NOTHING) -> Tensor:
     where = f"for outputs {_shape(outputs)} and {name} targets {_shape(y)}"
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            loss = problem.loss(outputs, y)
+            loss = problem.loss_of(own)(outputs, y)
         except Exception as error:
             hint = _label_hint(problem, y)
             raise InputError(f"the loss fails {where}: {type(error).__name__}: {error}{hint}") from error

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import InputError, unknown
 from .builtin import BUILTIN
 from .problem import Problem
-from .source import is_file, module, told
+from .source import is_file, module, told, whole_path
 
 
 def load(spec: str, data: Path | str | None = None) -> Problem:
@@ -20,8 +20,13 @@ def load(spec: str, data: Path | str | None = None) -> Problem:
     single problem needs no name. `data` is the directory that built-in problems read files from. Raises
     `InputError`, with the user's own line where theirs is at fault.
     """
-    if spec in BUILTIN:
-        return BUILTIN[spec](Path(data) if data is not None else None)
+    problem = BUILTIN[spec](Path(data) if data is not None else None) if spec in BUILTIN else _own(spec)
+    problem.source, problem.data = whole_path(spec), None if data is None else str(Path(data).absolute())
+    return problem
+
+
+def _own(spec: str) -> Problem:
+    """The user's problem of that name."""
     home, colon, name = spec.rpartition(":")
     if not colon or not name.isidentifier():
         home, name = spec, ""

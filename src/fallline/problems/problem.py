@@ -5,20 +5,25 @@ from __future__ import annotations
 import copy
 import hashlib
 import re
-from collections.abc import Callable
-from functools import cached_property
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from typing import Any, TypeAlias, cast
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from ..errors import InputError
-from .check import check_model
+from .check import NOTHING, check_model, check_training
 from .data import Split, digest_tensor, hold_out, split
 from .metric import Loss, Metric, find_metric, loss_name
+from .own import complete, corners, read_keywords, text, told
 from .seeds import seeded
+from .space import Setting, Space, checked_space, describe
+
+Augment: TypeAlias = Callable[..., tuple[Tensor, Tensor]]
+"""`augment(x, y, *, ...)`: a training batch, changed."""
 
 _SHARES = {"valid": 0.20, "test": 0.15}
 """Share of the given training examples held out for a split that was not given."""
@@ -34,14 +39,19 @@ class Problem:
       `notes` says so.
     - `loss(outputs, targets)`: the mean over the batch. `metric`: a name or a `Metric`.
     - `batch_size` in examples, `epochs` in passes over `train`.
+    - `augment(x, y)`: changes a training batch and gives it back; its random numbers come from PyTorch's global
+      generator, which every trial seeds.
+    - `space`: the problem's own hyper-parameters (see `problems.space`). Each is a keyword argument, with a default, of
+      `model`, `augment` or `loss`, and is searched beside those of the rules. Validation and test losses are always
+      those of `loss` with its defaults, so that trials can be compared.
 
     Raises `InputError` if anything does not fit: one batch of every split is run through model, loss and
-    metric.
+    metric, at the defaults and at the ends of the space.
     """
 
     def __init__(
         self,
-        model: Callable[[], nn.Module] | nn.Module,
+        model: Callable[..., nn.Module] | nn.Module,
         train: Any,
         valid: Any = None,
         test: Any = None,
@@ -52,12 +62,18 @@ class Problem:
         epochs: int = 15,
         name: str | None = None,
         split_seed: int = 0,
+        space: Space | None = None,
+        augment: Augment | None = None,
     ) -> None:
         self.batch_size = _positive(batch_size, "batch_size")
         self.epochs = _positive(epochs, "epochs")
         self.loss = _callable(loss, "loss", "a function of outputs and targets")
         self.metric = find_metric(metric, loss)
         self.model = _callable(model, "model", "an nn.Module, or a class or function that gives one")
+        self.augment = None if augment is None else _callable(augment, "augment", "a function of inputs and targets")
+        self.space = checked_space(space)
+        made = None if isinstance(self.model, nn.Module) else self.model
+        self._keywords = read_keywords(self.space, {"model": made, "augment": self.augment, "loss": self.loss})
         if not isinstance(split_seed, int):
             raise InputError(f"split_seed must be a whole number; it is {split_seed!r}.")
         self.notes: list[str] = []
@@ -65,9 +81,15 @@ class Problem:
         first = self.build(0)
         self._check_fresh(first)
         self._untrained = check_model(first, self)
+        for own in corners(self.space, self.defaults) if self.space else ():
+            check_training(self, own)
         self.parameters_count = sum(p.numel() for p in first.parameters() if p.requires_grad)
         self.named = name is not None
         self.name = name if name is not None else type(first).__name__
+        self.source = ""
+        """What it was loaded from (`load`), to be found again; nothing when it was made in Python."""
+        self.data: str | None = None
+        """The directory of data that it was loaded with."""
 
     def __repr__(self) -> str:
         return f"Problem({self.name!r}, sizes={self.sizes}, parameters_count={self.parameters_count})"
@@ -77,13 +99,38 @@ class Problem:
         """The number of examples of each split."""
         return {"train": len(self.train), "valid": len(self.valid), "test": len(self.test)}
 
-    def build(self, seed: int) -> nn.Module:
-        """A fresh model in training mode, its initial weights those after `torch.manual_seed(seed)`."""
+    @property
+    def defaults(self) -> dict[str, Setting]:
+        """The default of every hyper-parameter of the problem's own."""
+        return dict(self._keywords.defaults)
+
+    def check(self, own: Mapping[str, Any]) -> dict[str, Setting]:
+        """The values, completed with defaults. Raises `InputError` for a name or a value that the space lacks."""
+        return complete(self.space, self._keywords, own)
+
+    def build(self, seed: int, own: Mapping[str, Setting] = NOTHING) -> nn.Module:
+        """A fresh model in training mode, its initial weights those after `torch.manual_seed(seed)`.
+
+        `own` are values of the problem's own hyper-parameters; those that are missing are at their defaults.
+        """
+        arguments = self._keywords.part("model", self.check(own)) if own else {}
         with seeded(seed):
-            model = self._copied() if isinstance(self.model, nn.Module) else self._called()
+            model = self._copied() if isinstance(self.model, nn.Module) else self._called(arguments)
             if any(isinstance(p, UninitializedParameter) for p in model.parameters()):
                 self._see_shapes(model)
         return model.train()
+
+    def loss_of(self, own: Mapping[str, Setting]) -> Loss:
+        """The loss that these values train with: `loss` with its part of them."""
+        part = self._keywords.part("loss", own)
+        return partial(self.loss, **part) if part else self.loss
+
+    def augmented(self, x: Tensor, y: Tensor, own: Mapping[str, Setting]) -> tuple[Tensor, Tensor]:
+        """A training batch after `augment` with its part of these values; the batch itself where there is none."""
+        if self.augment is None:
+            return x, y
+        changed: tuple[Tensor, Tensor] = self.augment(x, y, **self._keywords.part("augment", own))
+        return changed
 
     @cached_property
     def fingerprint(self) -> str:
@@ -105,6 +152,11 @@ class Problem:
             f"{self.batch_size} {self.epochs}",
         )
         digest.update("\n".join(facts).encode())
+        if self.space or self.augment is not None:
+            # what the untrained model at its defaults does not show
+            digest.update(f"{describe(self.space, self.defaults)}".encode())
+            texts = (self.augment, self.model if self.space else None, self.loss if self.space else None)
+            digest.update("\n".join(_described(part) + text(part) for part in texts if part is not None).encode())
         return digest.hexdigest()
 
     def _splits(self, train: Any, valid: Any, test: Any, seed: int) -> tuple[Split, Split, Split]:
@@ -133,13 +185,14 @@ class Problem:
                 "give a function that makes it instead."
             ) from error
 
-    def _called(self) -> nn.Module:
+    def _called(self, arguments: Mapping[str, Setting]) -> nn.Module:
         assert not isinstance(self.model, nn.Module)
         try:
-            model = self.model()
+            model = self.model(**arguments)
         except Exception as error:
+            how = f"with {told(arguments)}" if arguments else "without arguments"
             raise InputError(
-                f"model must give an nn.Module when called without arguments, but {_described(self.model)}() "
+                f"model must give an nn.Module when called {how}, but {_described(self.model)}() "
                 f"raised {type(error).__name__}: {error}"
             ) from error
         if not isinstance(model, nn.Module):

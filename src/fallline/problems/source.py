@@ -35,6 +35,14 @@ def is_file(home: str) -> bool:
     return home.endswith(".py") or "/" in home or os.sep in home or Path(home).is_file()
 
 
+def whole_path(spec: str) -> str:
+    """A name such as "my_model.py:problem" as it reads from any directory; what names no file stays as it is."""
+    home, colon, name = spec.rpartition(":")
+    if not colon or not name.isidentifier():
+        home, colon, name = spec, "", ""
+    return f"{Path(home).expanduser().absolute()}{colon}{name}" if is_file(home) else spec
+
+
 def told(call: Callable[[], T], folder: Path, failed: str) -> T:
     """Call the user's code; an exception becomes an `InputError` that says what `failed` and shows their line."""
     try:

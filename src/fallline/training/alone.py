@@ -1,213 +1,205 @@
-"""One trial, from the untrained model to its outcome."""
+"""One trial by itself, as an ordinary PyTorch loop would train it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from itertools import islice
 from time import perf_counter
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import optim
-from ..problems import Problem, derive, generator, seeded
+from ..problems import Problem, derive, generator
+from .course import Course
+from .crew import TIMED, WATCHED, Pause, State, augmented, synchronize, threads
 from .evaluate import Score, evaluate
-from .trial import Outcome, Point, Trial
+from .randomness import Generators, drawing
+from .trial import Trial
 
-BOUND = 1e3
-"""A loss above this many times the untrained model's (or 1, if that is more) counts as diverged."""
-
-_WATCHED = 32
-"""Steps between two looks at the losses: each look waits for the device."""
-_TIMED = 8
-"""Every so many steps the optimizer's own time is taken."""
 _HEALTHY_WEIGHT = 1e8
 """A model that raises an exception has diverged if a weight is beyond this; otherwise it has an error."""
-_SMALL_STEP = 1 << 19
-"""Parameters times examples of a batch below which waking more threads costs more than they save."""
 
 
-class Diverged(Exception):
-    """Ends a trial's training; the text is the reason."""
+class Alone:
+    """A crew of one."""
 
+    def __init__(self, problem: Problem, courses: Sequence[Course]) -> None:
+        (self.course,) = courses
+        self.problem, self.trial = problem, self.course.trial
+        self.courses, self.left = [self.course], list[Course]()
+        self.epoch = 0
+        self.model = problem.build(self.trial.seed, self.trial.own)
+        self.loss = problem.loss_of(self.trial.own)
+        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = optim.optimizer(self.trial.rule, self.parameters, **self.trial.settings)
+        self.device = next(self.model.parameters()).device
+        self._open(0, [], [])
 
-@dataclass
-class _Run:
-    """What training has done so far."""
+    def _open(self, at: int, losses: list[Tensor], counts: list[int], seen: Sequence[float] = ()) -> None:
+        """Stand before step `at` of the next epoch."""
+        trial, epoch = self.trial, self.epoch + 1
+        self.at, self.losses, self.counts, self.seen = at, losses, counts, list(seen)
+        # from the epoch's own seed, so that dropout draws the same whatever was drawn before
+        self.draws: int | Generators = derive(trial.seed, "epoch", epoch)
+        order = generator(derive(trial.seed, "order", epoch))
+        self.batches = islice(self.problem.train.batches(self.problem.batch_size, self.device, order), at, None)
 
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    parameters: list[nn.Parameter]
-    bound: float
-    steps: int = 0
-    seconds: float = 0.0
-    step_samples: list[float] = field(default_factory=list)
+    def begin(self) -> None:
+        with threads(self.problem):
+            self.course.add(0, None, self._evaluate("valid"))
 
+    def advance(self, pause: Pause) -> bool:
+        with threads(self.problem), self._blamed():
+            if not self._train(pause):
+                return False
+            if self.courses:
+                self._close()
+        return True
 
-def run(problem: Problem, trial: Trial, tell: Callable[[Point], None]) -> Outcome:
-    """Train one trial. `tell` is called with every point of its curve."""
-    with _threads(problem):
-        model = problem.build(trial.seed)
-        untrained = _evaluate(model, problem, "valid", trial)
-        bound = BOUND * max(1.0, untrained.loss) if math.isfinite(untrained.loss) else math.inf
-        state = _start(model, trial, bound)
-    curve = [Point(0, 0, 0.0, None, *untrained)]
-    tell(curve[0])
-    reason, test = "", None
-    try:
-        for epoch in range(1, problem.epochs + 1):
-            with _threads(problem), _blamed(state, epoch):
-                loss = _epoch(problem, trial, state, epoch)
-                score = _evaluate(model, problem, "valid", trial)
-                _check(score, "validation", epoch, bound)
-            curve.append(Point(epoch, state.steps, state.seconds, loss, *score))
-            tell(curve[-1])
-        if trial.kind != "search":
-            with _threads(problem), _blamed(state, problem.epochs):
-                test = _evaluate(model, problem, "test", trial)
-                _check(test, "test", problem.epochs, bound)
-    except Diverged as diverged:
-        reason = str(diverged)
-        if trial.kind != "search":
-            test = _evaluate(problem.build(trial.seed), problem, "test", trial)
-    return Outcome(
-        state="diverged" if reason else "finished",
-        reason=reason,
-        curve=tuple(curve),
-        steps=state.steps,
-        seconds=state.seconds,
-        step_seconds=_mean_step(state.step_samples),
-        test_loss=test.loss if test else None,
-        test_metric=test.metric if test else None,
-    )
+    def _close(self) -> None:
+        """End the epoch with a point of the curve."""
+        total = math.fsum(value * count for value, count in zip(self.seen, self.counts, strict=True))
+        self.epoch += 1
+        score = self._evaluate("valid")
+        if self.course.check(score, "validation", self.epoch):
+            self.course.add(self.epoch, total / sum(self.counts), score)
+            self._open(0, [], [])
+        else:
+            self.drop(self.courses)
+            self.left.append(self.course)
+
+    def _train(self, pause: Pause) -> bool:
+        with drawing(self.draws):
+            started = perf_counter()
+            try:
+                for x, y in self.batches:
+                    self.step(x, y)
+                    if len(self.losses) == WATCHED and not self._watch():
+                        return True
+                    if pause():
+                        self.draws = Generators.now()
+                        return False
+                self._watch()
+            finally:
+                self.course.seconds += perf_counter() - started
+        return True
+
+    def step(self, x: Tensor, y: Tensor) -> None:
+        """Take a step on a batch."""
+        x, y = augmented(self.problem, self.trial, x, y, self.epoch, self.at)
+        value = self.loss(self.model(x), y)
+        for p in self.parameters:
+            p.grad = None
+        value.backward()  # type: ignore[no-untyped-call]
+        if self.course.steps % TIMED == 1:
+            self._timed_step()
+        else:
+            self.optimizer.step()
+        self.course.steps += 1
+        self.at += 1
+        self.losses.append(value.detach())
+        self.counts.append(len(y))
+
+    def _timed_step(self) -> None:
+        synchronize(self.device)
+        started = perf_counter()
+        self.optimizer.step()
+        synchronize(self.device)
+        self.course.stepping += perf_counter() - started
+        self.course.timed += 1
+
+    def _watch(self) -> bool:
+        """Read the losses that were not read yet; False at one that is out of bounds, which ends the trial."""
+        if self.losses:
+            first = self.course.steps - len(self.losses) + 1
+            values = torch.stack(self.losses).tolist()
+            self.seen += values
+            self.losses = []
+            if not all(self.course.watch(value, step, self.epoch + 1) for step, value in enumerate(values, first)):
+                self.drop(self.courses)
+                self.left.append(self.course)
+                return False
+        return True
+
+    def _evaluate(self, name: str) -> Score:
+        with drawing(derive(self.trial.seed, "evaluate", name)):
+            return evaluate(self.model, self.problem, getattr(self.problem, name))
+
+    def take(self, lr: float) -> list[float]:
+        self.optimizer.param_groups[0]["lr"] = lr
+        with drawing(self.draws):
+            batch = next(self.batches, None)
+            if batch is not None:
+                self.step(*batch)
+                self.draws = Generators.now()
+                return [float(self.losses.pop())]
+        self.epoch += 1
+        self._open(0, [], [])
+        return self.take(lr)
+
+    def drop(self, gone: Sequence[Course]) -> None:
+        self.courses = [course for course in self.courses if course not in gone]
+
+    def test(self) -> list[Score]:
+        with threads(self.problem), self._blamed():
+            return [self._evaluate("test")]
+        return []
+
+    @contextmanager
+    def _blamed(self) -> Iterator[None]:
+        """Take an exception of the model or the loss for divergence where the weights have left all bounds."""
+        try:
+            yield
+        except Exception as error:
+            if all(bool((p.detach().abs() < _HEALTHY_WEIGHT).all()) for p in self.parameters):
+                raise
+            cause = f"{type(error).__name__}: {error}"
+            self.course.reason = f"the weights were no longer usable in epoch {self.epoch + 1} ({cause})"
+            self.left += self.courses
+            self.courses = []
+
+    def state(self) -> State:
+        tensors = {f"model.{name}": value for name, value in _tensors(self.model)}
+        numbers = []
+        for k, p in enumerate(self.parameters):
+            kept = self.optimizer.state.get(p, {})
+            tensors |= {f"state.{k}.{name}": value for name, value in kept.items() if isinstance(value, Tensor)}
+            numbers.append({name: value for name, value in kept.items() if not isinstance(value, Tensor)})
+        if isinstance(self.draws, Generators):
+            tensors |= {f"draws.{name}": value for name, value in self.draws.tensors().items()}
+        losses = torch.stack(self.losses).tolist() if self.losses else []
+        facts = {"epoch": self.epoch, "at": self.at, "seen": self.seen, "losses": losses, "counts": self.counts}
+        return tensors, {**facts, "numbers": numbers}
+
+    @torch.no_grad()
+    def load(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        for name, value in _tensors(self.model):
+            value.copy_(tensors[f"model.{name}"])
+        for k, (p, numbers) in enumerate(zip(self.parameters, facts["numbers"], strict=True)):
+            states = {name.split(".", 2)[2]: value for name, value in tensors.items() if name.startswith(f"state.{k}.")}
+            if states or numbers:
+                self.optimizer.state[p] = {**{name: value.to(p.device) for name, value in states.items()}, **numbers}
+        self.epoch = facts["epoch"]
+        losses = [torch.tensor(value, dtype=torch.float64, device=self.device) for value in facts["losses"]]
+        self._open(facts["at"], losses, facts["counts"], facts["seen"])
+        draws = {name.removeprefix("draws."): value for name, value in tensors.items() if name.startswith("draws.")}
+        if draws:
+            self.draws = Generators.of(draws)
 
 
 def warm(problem: Problem, trial: Trial) -> None:
     """Take one step of the rule on a model that is thrown away, so that no trial's clock sees it compiled."""
-    with _threads(problem), seeded(trial.seed):
-        model = problem.build(trial.seed)
-        state = _start(model, trial, math.inf)
-        x, y = next(problem.train.batches(problem.batch_size, _device(model)))
-        problem.loss(model(x), y).backward()
-        state.optimizer.step()
+    course = Course(0, trial)
+    with threads(problem), drawing(trial.seed):
+        alone = Alone(problem, [course])
+        alone.step(*next(alone.batches))
 
 
-def _start(model: nn.Module, trial: Trial, bound: float) -> _Run:
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    return _Run(model, optim.optimizer(trial.rule, parameters, **trial.settings), parameters, bound)
-
-
-def _epoch(problem: Problem, trial: Trial, state: _Run, epoch: int) -> float:
-    """Train for one pass over the training data; returns the mean loss over its examples."""
-    model, optimizer, parameters, loss = state.model, state.optimizer, state.parameters, problem.loss
-    device = _device(model)
-    losses: list[Tensor] = []
-    counts: list[int] = []
-    seen: list[float] = []
-    order = generator(derive(trial.seed, "order", epoch))
-    # from the epoch's own seed, so that dropout draws the same whatever was drawn before (and after a resume)
-    with seeded(derive(trial.seed, "epoch", epoch)):
-        started = perf_counter()
-        try:
-            for x, y in problem.train.batches(problem.batch_size, device, order):
-                value = loss(model(x), y)
-                for p in parameters:
-                    p.grad = None
-                value.backward()
-                if state.steps % _TIMED == 0:
-                    state.step_samples.append(_timed(optimizer, device))
-                else:
-                    optimizer.step()
-                state.steps += 1
-                losses.append(value.detach())
-                counts.append(len(y))
-                if len(losses) - len(seen) == _WATCHED:
-                    _watch(losses, seen, state, epoch)
-            _watch(losses, seen, state, epoch)
-        finally:
-            state.seconds += perf_counter() - started
-    return math.fsum(value * count for value, count in zip(seen, counts, strict=True)) / sum(counts)
-
-
-def _watch(losses: list[Tensor], seen: list[float], state: _Run, epoch: int) -> None:
-    """Read the losses that were not read yet. Raises `Diverged` at the first that is out of bounds."""
-    if len(losses) == len(seen):
-        return
-    first = state.steps - (len(losses) - len(seen)) + 1
-    values = torch.stack(losses[len(seen) :]).tolist()
-    for step, value in enumerate(values, first):
-        if not abs(value) <= state.bound:
-            raise Diverged(_reason("training", value, f"at step {step} (epoch {epoch})", state.bound))
-    seen += values
-
-
-def _check(score: Score, data: str, epoch: int, bound: float) -> None:
-    if not abs(score.loss) <= bound:
-        raise Diverged(_reason(data, score.loss, f"after epoch {epoch}", bound))
-    if not math.isfinite(score.metric):
-        raise Diverged(f"the {data} metric was {score.metric} after epoch {epoch}")
-
-
-def _reason(data: str, loss: float, when: str, bound: float) -> str:
-    if math.isnan(loss):
-        return f"the {data} loss was not a number (NaN) {when}"
-    if math.isinf(loss):
-        return f"the {data} loss was infinite {when}"
-    return f"the {data} loss was {loss:.3g} {when}, above the bound of {bound:.3g}"
-
-
-@contextmanager
-def _blamed(state: _Run, epoch: int) -> Iterator[None]:
-    """Take an exception of the model or the loss for divergence where the weights have left all bounds."""
-    try:
-        yield
-    except (Diverged, KeyboardInterrupt):
-        raise
-    except Exception as error:
-        if all(bool((p.detach().abs() < _HEALTHY_WEIGHT).all()) for p in state.parameters):
-            raise
-        raise Diverged(
-            f"the weights were no longer usable in epoch {epoch} ({type(error).__name__}: {error})"
-        ) from error
-
-
-def _evaluate(model: nn.Module, problem: Problem, name: str, trial: Trial) -> Score:
-    with seeded(derive(trial.seed, "evaluate", name)):
-        return evaluate(model, problem, getattr(problem, name))
-
-
-def _timed(optimizer: torch.optim.Optimizer, device: torch.device) -> float:
-    """Take a step; seconds it took."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    started = perf_counter()
-    optimizer.step()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return perf_counter() - started
-
-
-def _mean_step(samples: list[float]) -> float:
-    """Seconds; the first step of a trial makes the states and is left out where there are others."""
-    later = samples[1:] or samples
-    return math.fsum(later) / len(later) if later else 0.0
-
-
-def _device(model: nn.Module) -> torch.device:
-    return next(model.parameters()).device
-
-
-@contextmanager
-def _threads(problem: Problem) -> Iterator[None]:
-    """One thread for a tiny model: chosen by size, never by the clock, on which no number may depend."""
-    before = torch.get_num_threads()
-    if before == 1 or problem.parameters_count * problem.batch_size > _SMALL_STEP:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def _tensors(model: torch.nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Parameters and buffers by name, one that is used twice once."""
+    yield from model.named_parameters()
+    yield from model.named_buffers()

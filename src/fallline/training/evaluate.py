@@ -17,15 +17,21 @@ class Score(NamedTuple):
     metric: float
 
 
+def rows_without_gradients(problem: Problem) -> int:
+    """Examples evaluated at once: without gradients more fit, but a large model's outputs alone may fill the memory."""
+    return problem.batch_size * (8 if problem.parameters_count < 1_000_000 else 2)
+
+
 @torch.no_grad()
 def evaluate(model: nn.Module, problem: Problem, split: Split) -> Score:
-    """Mean loss and metric over a split's examples, in evaluation mode; the model is left in training mode."""
-    # without gradients more examples fit; a large model's outputs alone may fill the memory, though
-    rows = problem.batch_size * (8 if problem.parameters_count < 1_000_000 else 2)
+    """Mean loss and metric over a split's examples, in evaluation mode; the model is left in training mode.
+
+    The loss is the problem's at its defaults, whatever a trial is trained with: it must be one for all trials.
+    """
     device = next(model.parameters()).device
     loss = metric = 0.0
     model.eval()
-    for x, y in split.batches(rows, device):
+    for x, y in split.batches(rows_without_gradients(problem), device):
         outputs = model(x)
         loss += float(problem.loss(outputs, y)) * len(y)
         metric += problem.metric.mean(outputs, y) * len(y)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from ..problems import Setting
 from ..rules import Rule
 
 
@@ -14,7 +15,8 @@ class Trial:
     """One training run to do: a rule at its settings, from the initial weights and data order of a seed.
 
     `kind` says what it is for: a "search" trial is judged on validation data alone, a "default" or "tuned"
-    one is also scored on test data. `number` counts the trials of a kind.
+    one is also scored on test data. `number` counts the trials of a kind. `own` are values of the problem's own
+    hyper-parameters; those that are missing are at their defaults.
     """
 
     rule: Rule
@@ -22,6 +24,7 @@ class Trial:
     seed: int
     kind: Literal["search", "default", "tuned"]
     number: int = 0
+    own: Mapping[str, Setting] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,12 @@ class Outcome:
     """How a trial ended.
 
     A diverged trial says why in `reason`, and is worth its untrained model: `curve` ends with the last
-    healthy epoch, and the test scores are those of the untrained weights. `seconds` is training time,
-    `step_seconds` the mean time of an optimizer step alone. Test scores are None for search trials.
+    healthy epoch, and the test scores are those of the untrained weights. A pruned one was ended by `rungs`; its
+    curve ends there. `seconds` is training time, `step_seconds` the mean time of an optimizer step alone; of
+    trials that are trained together each has its share. Test scores are None for search trials.
     """
 
-    state: Literal["finished", "diverged"]
+    state: Literal["finished", "diverged", "pruned"]
     reason: str
     curve: tuple[Point, ...]
     steps: int

@@ -1,0 +1,65 @@
+"""Which models can share a stack: those of one structure, whose shares of dropout alone may differ."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
+
+from ..problems import Problem
+from .trial import Trial
+
+Place = tuple[dict[str, Any], str]
+"""A dictionary of a module, and the key under which it keeps something."""
+
+Shares = dict[str, Tensor]
+"""Name of a dropout module -> the share that each trial drops, (trials,), where trials differ."""
+
+
+def dropout_shares(models: Sequence[nn.Module]) -> Shares:
+    """The dropout shares in which the models differ."""
+    shares = {}
+    for name, module in models[0].named_modules():
+        if isinstance(module, _DropoutNd):
+            values = [float(model.get_submodule(name).p) for model in models]  # type: ignore[arg-type]
+            if len(set(values)) > 1:
+                shares[name] = torch.tensor(values, dtype=torch.float64)
+    return shares
+
+
+def places(model: nn.Module, tensors: Sequence[str], shares: Sequence[str]) -> list[list[Place]]:
+    """Where the model keeps its tensors of these names, several places for a shared one, and its dropout shares."""
+    kept: dict[int, list[Place]] = {}
+    known: dict[str, int] = {}
+    for prefix, module in model.named_modules():
+        for owner in (module._parameters, module._buffers):
+            for key, value in owner.items():
+                known[f"{prefix}.{key}" if prefix else key] = id(value)
+                kept.setdefault(id(value), []).append((owner, key))
+    return [kept[known[name]] for name in tensors] + [[(model.get_submodule(name).__dict__, "p")] for name in shares]
+
+
+def signature(problem: Problem, trial: Trial) -> str:
+    """A text that is the same for trials whose models can share a stack."""
+    if not trial.own:
+        return ""
+    model = problem.build(0, trial.own)
+    tensors = [*model.named_parameters(), *model.named_buffers()]
+    shapes = [f"{name} {tuple(value.shape)} {value.dtype} {value.requires_grad}" for name, value in tensors]
+    parts = [f"{name} {type(module).__qualname__} {_facts(module)}" for name, module in model.named_modules()]
+    loss = problem.loss_of(trial.own)
+    return _plain("\n".join([*shapes, *parts, repr(getattr(loss, "keywords", ""))]))
+
+
+def _facts(module: nn.Module) -> dict[str, Any]:
+    skipped = {"p"} if isinstance(module, _DropoutNd) else set()
+    return {k: v for k, v in vars(module).items() if not k.startswith("_") and k not in skipped}
+
+
+def _plain(text: str) -> str:
+    """The text without addresses."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
