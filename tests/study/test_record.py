@@ -5,67 +5,32 @@ import math
 import os
 import sqlite3
 import struct
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateTable
+from sqlalchemy import event
 
 from fallline.errors import InputError, RecordError
-from fallline.study import record
-from fallline.study.record import FILE, SCHEMA, Plan, Record, _back, _exact, trial_key
-from fallline.study.result import TrialRecord
+from fallline.study.plan import back, exact, trial_key
+from fallline.study.record.curve import Curve, pack
+from fallline.study.record.database import Patience
+from fallline.study.record.opening import FILE
+from fallline.study.record.record import Record
+from fallline.study.record.schema import SCHEMA
 from fallline.training import Point
 
-PLAN = Plan(
-    "digits",
-    "accuracy",
-    True,
-    None,
-    2,
-    1,
-    0,
-    ({"name": "sgd", "fingerprint": "x", "hypers": []},),
-    {"fingerprint": "p"},
-)
-POINTS = (Point(0, 0, 0.0, None, 2.3, 0.1), Point(1, 10, 0.1 + 0.2, math.inf, math.nan, 1 / 3))
-TRIAL = TrialRecord(
-    rule="sgd",
-    kind="search",
-    number=0,
-    seed=0,
-    settings={"lr": 0.1},
-    state="finished",
-    reason="",
-    curve=POINTS,
-    steps=10,
-    seconds=0.3,
-    step_seconds=1e-5,
-    test_loss=None,
-    test_metric=None,
-    versions={"python": "3.11"},
-    machine={"cores": 2},
-    started="2024-01-01T00:00:00+00:00",
-)
-
-
-def fill(record: Record, *trials: TrialRecord) -> str:
-    study = record.start(PLAN, {"python": "3.11"}, {"cores": 2})
-    keys = [trial_key("p", t.rule, "x", t.kind, t.seed, t.settings) for t in trials]
-    record.plan(study, [(t.rule, t.kind, t.number, key) for t, key in zip(trials, keys, strict=True)])
-    for key, trial in zip(keys, trials, strict=True):
-        record.add(key, "p", "x", trial)
-    return study
+from .records import PLAN, POINTS, TRIAL, fill
 
 
 def bits(value: float | None) -> bytes | None:
     return None if value is None else struct.pack("<d", value)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=15)
 @given(values=st.lists(st.floats() | st.none(), min_size=3, max_size=3), setting=st.floats(allow_nan=False))
 def test_every_float_comes_back_bit_for_bit(values: list[float | None], setting: float) -> None:
     loss, test_loss, test_metric = (None if v is None else math.nan if math.isnan(v) else v for v in values)
@@ -100,15 +65,52 @@ def test_a_trial_comes_back_whole(tmp_path: Path) -> None:
     assert math.isnan(found.curve[1].valid_loss)
     assert found.curve[1].train_loss == math.inf
     assert replace(found, curve=TRIAL.curve) == TRIAL
+    assert found.own == {"width": 64, "dropout": 0.1 + 0.2, "augment": "flip", "norm": True}
     assert plan == PLAN
     assert facts.id == study == PLAN.study_id
     assert facts.machine == {"cores": 2}
     assert [p.name for p in out.iterdir()] == [FILE]
 
 
+@given(
+    st.lists(
+        st.builds(
+            Point,
+            st.integers(0, 2**53),
+            st.integers(0, 2**53),
+            st.floats(),
+            st.floats() | st.none(),
+            st.floats(),
+            st.floats(),
+        )
+    )
+)
+def test_a_packed_curve_is_the_curve(points: list[Point]) -> None:
+    curve = Curve(pack(points))
+    assert len(curve) == len(points)
+    assert repr(curve) == repr(tuple(points)) == repr(tuple(curve[i] for i in range(len(points))))
+    assert repr(curve[::-2]) == repr(tuple(points[::-2]))
+    assert curve.column("valid_loss").tobytes() == b"".join(
+        struct.pack("<d", math.nan if math.isnan(p.valid_loss) else p.valid_loss) for p in points
+    )
+    assert pack(curve) == pack(list(curve)) == curve.packed
+    if points:
+        assert isinstance(curve[-1].step, int)
+        assert (curve == points[:-1]) is False
+
+
+def test_a_curve_equals_the_points_it_was_made_of() -> None:
+    points = (Point(0, 0, 0.0, None, 2.3, 0.1), Point(1, 10, 0.3, math.inf, -0.0, 1 / 3))
+    assert Curve(pack(points)) == points
+    assert points == Curve(pack(points))
+    assert Curve(pack(())) == ()
+    with pytest.raises(ValueError, match="no curve"):
+        Curve(b"1234567")
+
+
 @given(st.recursive(st.floats(allow_nan=False) | st.integers() | st.none(), lambda x: st.lists(x)))
 def test_json_holds_infinities(value: object) -> None:
-    assert _back(json.loads(json.dumps(_exact(value), allow_nan=False))) == value
+    assert back(json.loads(json.dumps(exact(value), allow_nan=False))) == value
 
 
 def test_a_trial_is_stored_once_and_shared_by_studies(tmp_path: Path) -> None:
@@ -119,7 +121,7 @@ def test_a_trial_is_stored_once_and_shared_by_studies(tmp_path: Path) -> None:
         key = trial_key("p", "sgd", "x", "search", 0, {"lr": 0.1})
         assert record.known([key, "other"]) == {key}
         record.plan(study, [("sgd", "search", 0, key), ("sgd", "search", 1, "not yet there")])
-        record.add(key, "p", "x", replace(TRIAL, steps=999))
+        record.add_many([(key, "p", "x", replace(TRIAL, steps=999))])
         assert [t.steps for t in record.trials(study)] == [10]
         assert record.start(larger, {}, {}) == study
         assert len(record.study_ids()) == 2
@@ -186,15 +188,18 @@ def test_a_damaged_record_is_told(tmp_path: Path, damage: object, open_: object)
         open_(tmp_path)  # type: ignore[operator]
     assert str(tmp_path / FILE) in str(told.value)
     assert "--out" in str(told.value)
+    whose = damage in (damage_foreign, damage_newer)
+    assert ("fallline recover" in str(told.value)) is not whose
     assert (tmp_path / FILE).read_bytes() == before
 
 
-def test_a_damaged_trial_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", ["curve = x'00'", "settings = '{broken'", "seconds = 0.31", "state = 'diverged'"])
+def test_a_damaged_trial_is_told(tmp_path: Path, change: str) -> None:
     with Record.create(tmp_path) as record:
         study = fill(record, TRIAL)
     with sqlite3.connect(tmp_path / FILE) as connection:
-        connection.execute("UPDATE trials SET curve = '{broken'")
-    with Record.read(tmp_path) as record, pytest.raises(RecordError, match="cannot be read"):
+        connection.execute(f"UPDATE trials SET {change}")
+    with Record.read(tmp_path) as record, pytest.raises(RecordError, match=r"cannot be read.*fallline recover"):
         record.trials(study)
 
 
@@ -243,18 +248,38 @@ def test_two_processes_may_read_and_write(tmp_path: Path) -> None:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_the_tables_are_plain_enough_for_postgresql() -> None:
-    for table in record._tables.sorted_tables:
-        assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=postgresql.dialect()))
+def test_a_locked_record_is_waited_for(tmp_path: Path) -> None:
+    clock, told = [0.0], list[str]()
+    with Record.create(tmp_path) as record, closing(sqlite3.connect(tmp_path / FILE, isolation_level=None)) as other:
+        record.database.engine.dispose()
+        event.listen(record.database.engine, "connect", lambda raw, _: raw.execute("PRAGMA busy_timeout = 1"))
+
+        def sleep(seconds: float) -> None:
+            clock[0] += seconds
+            if len(told) == 1 and clock[0] > 10:
+                other.execute("ROLLBACK")
+
+        record.database.patience = Patience(tell=told.append, clock=lambda: clock[0], sleep=sleep)
+        other.execute("BEGIN IMMEDIATE")
+        study = fill(record, TRIAL)
+        assert 10 < clock[0] < 120
+        assert len(told) == 1
+        assert "locked" in told[0]
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(RecordError, match=r"locked.*Another process"):
+            fill(record, replace(TRIAL, number=1, seed=1))
+        other.execute("ROLLBACK")
+        assert record.trials(study) == [TRIAL]
 
 
 def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
     with Record.create(tmp_path) as full:
         study = fill(full, TRIAL)
-        raw = full._engine.raw_connection()
+        raw = full.database.engine.raw_connection()
         (pages,) = raw.cursor().execute("PRAGMA page_count").fetchone()
         raw.cursor().execute(f"PRAGMA max_page_count = {pages}")
         raw.close()
         with pytest.raises(RecordError, match=r"full.*Free some space"):
-            full.add("big", "p", "x", replace(TRIAL, curve=POINTS * 1000))
+            full.add_many([("small", "p", "x", TRIAL), ("big", "p", "x", replace(TRIAL, curve=POINTS * 1000))])
+        assert full.known(["small", "big"]) == set()
         assert len(full.trials(study)) == 1

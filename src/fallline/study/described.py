@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import RecordError
 from ..kernels import cost, equation
 from ..rules import REGISTRY, Hyper, Interval, Range, Rule
-from .record import digest
+from .plan import digest
 
 
 def fingerprint(rule: Rule) -> str:

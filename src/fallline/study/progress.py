@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from .record import Plan
+    from .plan import Plan
     from .result import TrialRecord
 
 
@@ -69,10 +69,18 @@ class Watch:
             self._best = trial
         self._update(trial.rule)
 
+    def waiting(self, trials: int) -> None:
+        """All that is missing of a step is being trained by other processes."""
+        self._update(f"waiting for {trials} trial{'' if trials == 1 else 's'} of other processes")
+
     def say(self, text: str) -> None:
         """A line of text, where there is a bar."""
         if self.shown:
-            self._console.print(text, highlight=False, markup=False)
+            self.warn(text)
+
+    def warn(self, text: str) -> None:
+        """A line of text that must be told."""
+        self._console.print(text, highlight=False, markup=False)
 
     def _update(self, rule: str) -> None:
         best, planned = self._best, self._plan.planned

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .findings.measure import Measure
+
 if TYPE_CHECKING:
+    import pandas
     from rich.table import Table
 
+    from ..problems import Setting
     from ..rules import Rule
     from ..training import Point
+    from .findings.axes import Axis
 
 
 @dataclass(frozen=True)
 class TrialRecord:
     """One trial as the record keeps it.
 
-    `kind` is "search" (drawn from the rule's space, scored on validation data), "default" or "tuned" (fresh seeds,
-    scored on test data). `seconds` is the trial's wall time, `step_seconds` the mean time of one optimizer step.
+    `kind` is "search" (drawn from the search space, scored on validation data), "default" or "tuned" (fresh seeds,
+    scored on test data). `settings` are the rule's hyper-parameters, `own` the problem's. `state` is "finished",
+    "diverged" or "pruned" (ended early by a pruning rule; the curve stops there, and `reason` says where).
+    `seconds` is the trial's wall time, `step_seconds` the mean time of one optimizer step.
     """
 
     rule: str
@@ -31,7 +39,7 @@ class TrialRecord:
     settings: Mapping[str, float]
     state: str
     reason: str
-    curve: tuple[Point, ...]
+    curve: Sequence[Point]
     steps: int
     seconds: float
     step_seconds: float
@@ -40,6 +48,12 @@ class TrialRecord:
     versions: Mapping[str, str]
     machine: Mapping[str, Any]
     started: str
+    own: Mapping[str, Setting] = field(default_factory=dict)
+
+    @property
+    def every_setting(self) -> dict[str, Setting]:
+        """The rule's settings and the problem's own ones."""
+        return {**self.settings, **self.own}
 
     @property
     def diverged(self) -> bool:
@@ -47,18 +61,23 @@ class TrialRecord:
         return self.state == "diverged"
 
     @property
+    def pruned(self) -> bool:
+        """Whether a pruning rule ended the trial before its last epoch."""
+        return self.state == "pruned"
+
+    @property
     def last(self) -> Point:
-        """The point that counts: the last epoch, or the untrained model when the trial diverged."""
+        """The point that counts: the last one trained to, or the untrained model when the trial diverged."""
         return self.curve[0 if self.diverged else -1]
 
     @property
     def score(self) -> float:
-        """The final validation metric; the untrained model's when the trial diverged."""
+        """The last validation metric (a pruned trial's is that of its last epoch); untrained when it diverged."""
         return self.last.valid_metric
 
     @property
     def valid_loss(self) -> float:
-        """The final validation loss; the untrained model's when the trial diverged."""
+        """The last validation loss (a pruned trial's is that of its last epoch); untrained when it diverged."""
         return self.last.valid_loss
 
 
@@ -78,12 +97,48 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """The score to expect along one hyper-parameter, the others as in the chosen trial: mean and 95 % band.
+
+    `positions` are shares of the searched range, or the middles of a choice's parts.
+    """
+
+    positions: tuple[float, ...]
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Importance:
+    """How much one hyper-parameter mattered in a rule's search, each measure with its 95 % interval.
+
+    `relevance` is the share of the score's variance over the search range that goes with the hyper-parameter, alone or
+    together with others, by a Gaussian process (`study.relevance`); `dummy` is what it gives a column of random
+    numbers, and `matters` says that the one lies above the other. The other measures are Optuna's
+    (`study.measures`), as shares of their sum. All are None where nothing can be said; `sentence` says why.
+    """
+
+    hyper: str
+    own: bool
+    relevance: Estimate | None
+    fanova: Estimate | None
+    ped_anova: Estimate | None
+    mean_decrease_impurity: Estimate | None
+    dummy: Estimate | None
+    matters: bool
+    slice: Slice | None
+    sentence: str
+
+
+@dataclass(frozen=True)
 class RuleResult:
     """What the comparison found about one rule.
 
     `best` is the search trial that won on validation data; `tuned` and `default` are the runs of its settings and of
     the defaults on fresh seeds. `expected_best[b - 1]` is the expected best validation metric of a search of b trials.
-    Steps and seconds to target are means over the tuned runs that reached it, `reached_share` of them.
+    Steps and seconds to target are means over the tuned runs that reached it, `reached_share` of them. `own` describes
+    the problem's own search space (`problems.space.describe`).
     """
 
     name: str
@@ -105,6 +160,22 @@ class RuleResult:
     bytes_per_parameter: int
     state_arrays: int
     equation: tuple[str, ...] = ()
+    maximize: bool = True
+    own: tuple[Mapping[str, Any], ...] = ()
+
+    @cached_property
+    def importance(self) -> tuple[Importance, ...]:
+        """Which of the searched hyper-parameters mattered; worked out when it is first asked for."""
+        from .findings.importance import importance
+
+        return importance(self)
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The searched hyper-parameters, the rule's and then the problem's own."""
+        from .findings.axes import axes
+
+        return axes(self.rule, self.own)
 
 
 @dataclass(frozen=True)
@@ -138,7 +209,8 @@ class Result:
     """A comparison's answer. `rules` are ranked, the best first; `notes` say what to know beside the numbers.
 
     `trials` is the search budget of each rule and `seeds` the number of fresh seeds; `target` is the validation metric
-    that steps and seconds to target refer to. `complete` is false when the comparison was interrupted.
+    that steps and seconds to target refer to. `complete` is false when the comparison was interrupted. `sampler` and
+    `pruner` are the names of how the search chose its trials and ended them early.
     """
 
     problem_name: str
@@ -152,6 +224,18 @@ class Result:
     differences: tuple[Difference, ...]
     notes: list[str]
     study: Study
+    sampler: str = "random"
+    pruner: str = "none"
+
+    @property
+    def study_id(self) -> str:
+        """The study's name in the record."""
+        return self.study.id
+
+    @property
+    def measure(self) -> Measure:
+        """How the metric is shown: shares in percent."""
+        return Measure.of(self.metric_name, self.maximize, self.study.problem)
 
     @property
     def best(self) -> RuleResult:
@@ -165,15 +249,24 @@ class Result:
         The study begun or gone on with last, unless `study` names another. Raises `RecordError` for a damaged record,
         `InputError` when there is no record or no such study.
         """
-        from .summary import load
+        from .findings.summary import load
 
         return load(path, study)
 
     def table(self) -> Table:
         """The ranking as a Rich table."""
-        from .table import table
+        from .findings.table import table
 
         return table(self)
+
+    def frame(self, curves: bool = False) -> pandas.DataFrame:
+        """The trials as a pandas DataFrame, a row each; with `curves` a row for each point of their curves.
+
+        Raises `InputError` when pandas is not installed.
+        """
+        from .export import frame
+
+        return frame(self, curves)
 
     def plot(self, path: Path | str | None = None) -> Any:
         """The ranking and the learning curves as a Matplotlib figure; also saved when `path` is given."""
@@ -189,41 +282,10 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, curves included, as plain values for `json`; a number that is not finite becomes None."""
-        return {**_plain(self), "best": self.best.name}
+        from .findings.plain import plain
+
+        return {**plain(self), "best": self.best.name}
 
     def to_json(self) -> str:
         """`to_dict` as JSON text."""
         return json.dumps(self.to_dict(), allow_nan=False)
-
-
-def _plain(value: Any) -> Any:
-    from ..rules import Rule
-
-    if isinstance(value, Rule):
-        return _plain_rule(value)
-    if isinstance(value, TrialRecord):
-        return {**_fields(value), "score": _plain(value.score), "valid_loss": _plain(value.valid_loss)}
-    if is_dataclass(value) and not isinstance(value, type):
-        return _fields(value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-
-
-def _plain_rule(rule: Rule) -> dict[str, Any]:
-    hypers = {name: _plain(hyper) for name, hyper in rule.hypers.items()}
-    return {
-        "name": rule.name,
-        "paper": rule.paper,
-        "summary": rule.summary,
-        "states": list(rule.states),
-        "hypers": hypers,
-    }
