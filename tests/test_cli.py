@@ -124,6 +124,38 @@ def test_a_comparison_of_ones_own_problem_and_rule(call, my_model, tmp_path):
     assert all(len(rule["tuned"]) == 2 for rule in result["rules"])
 
 
+SEARCHES = [
+    ("--sampler", "tpe", "--batch", 2),
+    ("--sampler", "quasi-random", "--stack", "off", "--processes", 1),
+    ("--pruner", "halving", "--eta", 2, "--min-epochs", 1, "--stack", 3),
+    ("--pruner", "hyperband", "--eta", 2, "--memory", "8GiB"),
+    ("--sampler", "grid", "--record", "sqlite:///studies.db"),
+]
+
+
+@pytest.mark.parametrize("options", SEARCHES)
+def test_every_way_to_search(call, my_model, tmp_path, options):
+    args = ("compare", f"{my_model}:problem", "--rules", "sgd,adam", "--trials", 4, "--seeds", 1, *options)
+    status, out, errors = call(*args, "--json")
+    assert (status, errors) == (0, "")
+    result = json.loads(out)
+    assert result["complete"]
+    assert all(len(rule["search"]) == 4 for rule in result["rules"])
+    states = {trial["state"] for rule in result["rules"] for trial in rule["search"]}
+    assert ("pruned" in states) == ("--pruner" in options)
+    assert (tmp_path / "results" / "report.html").exists()
+    assert (tmp_path / "studies.db").exists() == ("--record" in options)
+
+
+def test_nothing_is_left_to_resume(call, my_model):
+    call("compare", f"{my_model}:problem", "--rules", "sgd", "--trials", 1, "--seeds", 1)
+    status, out, errors = call("resume")
+    assert (status, errors) == (0, "")
+    assert "complete already: nothing was left to train" in out
+    assert "sgd" in out
+    assert json.loads(call("resume", "results", "--json")[1])["complete"]
+
+
 def test_a_rule_of_ones_own_is_shown(call, my_model):
     status, out, _ = call("rules", "show", f"{my_model}:half_step")
     assert status == 0
@@ -142,6 +174,17 @@ def test_a_rule_of_ones_own_is_shown(call, my_model):
         (["compare", "my_model.py:problm"], "my_model.py has nothing called 'problm'. Did you mean 'problem'?"),
         (["compare", "broken.py:problem"], "broken.py"),
         (["compare", "digits", "--out", "a_file/results"], "a_file"),
+        (["compare", "digits", "--sampler", "bayes"], "unknown sampler 'bayes'"),
+        (["compare", "digits", "--pruner", "halvin"], "unknown pruner 'halvin'. Did you mean halving?"),
+        (["compare", "digits", "--pruner", "halving", "--eta", "1"], "eta=1 is not allowed"),
+        (["compare", "digits", "--pruner", "hyperband", "--batch", "4"], "batch does not go with pruner='hyperband'"),
+        (["compare", "digits", "--memory", "8 apples"], "memory='8 apples' is not allowed; allowed are bytes, or"),
+        (["compare", "digits", "--stack", "many"], "stack='many' is not allowed"),
+        (["compare", "digits", "--processes", "0"], "processes=0 is not allowed"),
+        (["compare", "digits", "--record", "results"], "record='results' is no database URL"),
+        (["resume"], "there is no record at results"),
+        (["resume", "nowhere"], "there is no record at nowhere"),
+        (["resume", "--record", "nosuch://somewhere"], "nosuch://"),
         (["compare", "fashion_mnist", "--data", "empty"], "empty"),
         (["rules", "show", "admw"], "unknown rule 'admw'. Did you mean adamw"),
         (["rules", "show", "my_model.py:nothing"], "my_model.py has nothing called 'nothing'"),
@@ -169,7 +212,7 @@ def test_a_damaged_record_is_an_error_in_words(call, my_model, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends a signal")
-def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(my_model, tmp_path):
+def test_ctrl_c_keeps_what_is_trained_and_resume_goes_on(call, my_model, tmp_path):
     from fallline.study import Result
 
     command = [sys.executable, "-c", "from fallline.cli import main; main()"]
@@ -193,12 +236,12 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(my_model, tm
     out, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
-    assert "Run the same comparison" in out + errors
+    assert "Go on with `fallline resume out`" in out + errors
     interrupted = Result.load(tmp_path / "out")
     assert not interrupted.complete
     kept = {(t.rule, t.number): t.started for rule in interrupted.rules for t in rule.search}
     assert len(kept) >= 5
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert call("resume", "out")[0] == 0
     whole = Result.load(tmp_path / "out")
     assert whole.complete
     after = {(t.rule, t.number): t.started for rule in whole.rules for t in rule.search}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import optim as optim
+    from . import problems as problems
     from . import rules as rules
     from .errors import FalllineError as FalllineError
     from .errors import InputError as InputError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from .rules import where as where
     from .study import Result as Result
     from .study import compare as compare
+    from .study import lr_range as lr_range
+    from .study import resume as resume
 
 __version__ = "0.1.0"
 
@@ -36,8 +39,11 @@ _HOME = {
     "Result": "study",
     "RuleError": "errors",
     "compare": "study",
+    "lr_range": "study",
     "modifier": "rules",
     "optim": "",
+    "problems": "",
+    "resume": "study",
     "rule": "rules",
     "rules": "",
     "where": "rules",

@@ -9,6 +9,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+from fallline.problems.space import restore
 from fallline.rules import Rule, get
 from fallline.study.result import Difference, Estimate, Result, RuleResult, Study, TrialRecord
 
@@ -42,10 +43,12 @@ def record(
     end: float,
     diverged: bool,
     epochs: int = 15,
+    own: dict[str, Any] | None = None,
+    pruned: bool = False,
 ) -> TrialRecord:
     """A trial whose validation accuracy ends at `end`."""
     noise = random.Random(f"{rule.name} {kind} {number} {seed}")
-    reach = 3 if diverged else epochs
+    reach = 3 if diverged or pruned else epochs
     gap = [math.exp(-0.45 * e) for e in range(reach + 1)]
     curve = [
         point(e, end - (end - 0.1) * g + noise.gauss(0, 0.004) * (e > 0), 0.04 + 2.3 * g * (1.1 - end) / 0.15)
@@ -61,8 +64,8 @@ def record(
         number=number,
         seed=seed,
         settings=settings,
-        state="diverged" if diverged else "finished",
-        reason="the training loss is not finite at step 71" if diverged else "",
+        state="diverged" if diverged else "pruned" if pruned else "finished",
+        reason="the training loss is not finite at step 71" if diverged else "ended at epoch 3" if pruned else "",
         curve=tuple(curve),
         steps=34 * reach,
         seconds=0.02 * reach,
@@ -72,6 +75,7 @@ def record(
         versions=_VERSIONS,
         machine=_MACHINE,
         started="2026-01-02T03:04:05+00:00",
+        own=own or {},
     )
 
 
@@ -84,10 +88,39 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(mean, mean - 2.3 * spread, mean + 2.3 * spread, len(values))
 
 
+OWN = (
+    {"name": "width", "type": "whole", "low": 16, "high": 256, "scale": "log", "default": 100, "when": {}},
+    {"name": "activation", "type": "choice", "values": ["relu", "tanh", "gelu"], "default": "tanh", "when": {}},
+    {
+        "name": "slope",
+        "type": "range",
+        "low": 0.0,
+        "high": 0.5,
+        "scale": "linear",
+        "default": 0.1,
+        "when": {"activation": ["relu"]},
+    },
+)
+"""A problem's own search space, as the record describes it."""
+
+
 def rule_result(
-    name: str, top: float, *, trials: int, seeds: int, lost: float = 0.1, scored: bool = True
+    name: str,
+    top: float,
+    *,
+    trials: int,
+    seeds: int,
+    lost: float = 0.1,
+    scored: bool = True,
+    own: bool = False,
+    pruned: bool = False,
+    epochs: int = 15,
 ) -> RuleResult:
-    """A rule that reaches about `top`; a share `lost` of its search trials diverges."""
+    """A rule that reaches about `top`; a share `lost` of its search trials diverges.
+
+    `own` searches the problem's own hyper-parameters too, of which only the activation matters; of `pruned` searches
+    the worse half is ended early.
+    """
     rule = get(name)
     draw = random.Random(name)
     search = []
@@ -95,12 +128,19 @@ def rule_result(
         at = {hyper: draw.random() for hyper in rule.space}
         settings = {hyper: rule.space[hyper].sample(u) for hyper, u in at.items()}
         off = at.get("lr", 0.5) - 0.6
-        end = max(0.1, top - 3.5 * off**2 - 0.02 * draw.random())
-        search.append(record(rule, "search", number, 0, settings, end, off > 0.4 - lost or lost >= 1))
-    alive = [trial for trial in search if not trial.diverged]
+        chosen = _own(draw) if own else {}
+        penalty = 0.3 * (chosen.get("activation") == "relu")
+        end = max(0.1, top - 3.5 * off**2 - penalty - 0.02 * draw.random())
+        gone = off > 0.4 - lost or lost >= 1
+        early = pruned and end < top - 0.2
+        search.append(record(rule, "search", number, 0, settings, end, gone, epochs, chosen, early))
+    alive = [trial for trial in search if trial.state == "finished"]
     best = max(alive or search, key=lambda trial: trial.score)
     ends = [top + random.Random(f"{name} {seed}").gauss(0, 0.004) for seed in range(1, seeds + 1)] if scored else []
-    tuned = tuple(record(rule, "tuned", 0, s, dict(best.settings), end, not alive) for s, end in enumerate(ends, 1))
+    tuned = tuple(
+        record(rule, "tuned", 0, s, dict(best.settings), end, not alive, epochs, dict(best.own))
+        for s, end in enumerate(ends, 1)
+    )
     behind = draw.choice([0.002, 0.01, 0.3])
     default = tuple(record(rule, "default", 0, s, rule.defaults, end - behind, False) for s, end in enumerate(ends, 1))
     ranked = sorted(trial.score for trial in search)
@@ -118,8 +158,8 @@ def rule_result(
         default_metric=estimate([t.test_metric for t in default]) if default else None,
         default_loss=estimate([t.test_loss for t in default]) if default else None,
         expected_best=tuple(
-            sum(math.comb(k, b - 1) * v for k, v in enumerate(ranked)) / math.comb(trials, b)
-            for b in range(1, trials + 1)
+            math.fsum(math.comb(k, b - 1) / math.comb(trials, b) * v for k, v in enumerate(ranked))
+            for b in range(1, min(trials, 64) + 1)
         ),
         diverged_share=sum(t.diverged for t in search) / max(len(search), 1),
         steps_to_target=estimate([p.step for p in soon]) if soon else None,
@@ -129,7 +169,13 @@ def rule_result(
         bytes_per_parameter=4 * (3 + 2 * len(rule.states)),
         state_arrays=len(rule.states),
         equation=_EQUATIONS,
+        own=OWN if own else (),
     )
+
+
+def _own(draw: random.Random) -> dict[str, Any]:
+    drawn = {name: part.sample(draw.random()) for name, part in restore(OWN).items() if name != "slope"}
+    return drawn | ({"slope": draw.uniform(0, 0.5)} if drawn["activation"] == "relu" else {})
 
 
 def difference(first: RuleResult, second: RuleResult) -> Difference:
@@ -140,11 +186,13 @@ def difference(first: RuleResult, second: RuleResult) -> Difference:
     return Difference(first.name, second.name, found, shown, f"{first.name} and {second.name}")
 
 
-def result(names: Sequence[str] = RULES, *, trials: int = 16, seeds: int = 5, lost: str = "rprop") -> Result:
+def result(
+    names: Sequence[str] = RULES, *, trials: int = 16, seeds: int = 5, lost: str = "rprop", **more: Any
+) -> Result:
     """What a comparison could have found: the first rules are close together, all of `lost`'s trials diverged."""
     tops = [0.979 - 0.0015 * i - (0.012 if i > 3 else 0) - 0.02 * (i > 5) for i in range(len(names))]
     rules = [
-        rule_result(name, top, trials=trials, seeds=seeds, lost=1.0 if name == lost else 0.1)
+        rule_result(name, top, trials=trials, seeds=seeds, lost=1.0 if name == lost else 0.1, **more)
         for name, top in zip(names, tops, strict=True)
     ]
     rules.sort(key=lambda rule: rule.test_metric.mean, reverse=True)
@@ -170,6 +218,7 @@ def result(names: Sequence[str] = RULES, *, trials: int = 16, seeds: int = 5, lo
             0,
             {"epochs": 15, "batch_size": 32},
         ),
+        pruner="halving" if more.get("pruned") else "none",
     )
 
 

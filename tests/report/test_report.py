@@ -21,7 +21,8 @@ from fallline.report.page import page, snippet
 from fallline.report.pictures import found, zoom
 from fallline.report.style import looks
 from fallline.report.words import brief, duration, significant
-from fallline.rules import names
+from fallline.rules import get, names
+from fallline.rules.rule import is_built_in
 
 from . import make
 
@@ -93,7 +94,7 @@ def test_every_rule_and_every_picture_is_told(full: Read) -> None:
     for picture in found():
         assert picture.title.format(metric="accuracy") in full.text
     sections = [attributes["id"] for tag, attributes in full.tags if tag == "section"]
-    assert sections == ["ranking", "differences", "learning", "speed", "tuning", "rules", "measured"]
+    assert sections == ["ranking", "differences", "learning", "speed", "tuning", "importance", "rules", "measured"]
     links = {attributes["href"] for tag, attributes in full.tags if tag == "a" and "href" in attributes}
     assert {f"#{section}" for section in sections} <= links
     assert "every search trial diverged" in full.text
@@ -188,6 +189,54 @@ def test_errors_are_ranked_from_below() -> None:
     assert "is ahead of the runner-up, sgd, by 2.00 points (1.87 to 2.13 points" in Read(page(result)).text
 
 
+def test_what_mattered_is_told_for_every_rule(full: Read) -> None:
+    assert "lr mattered; beta1 and beta2 were not shown to." in full.text
+    assert "Relevance" in full.text
+
+
+def test_a_rule_with_few_trials_says_so() -> None:
+    text = Read(page(make.result(["adam", "sgd"], trials=4))).text
+    assert "4 trials are too few to tell; it takes 8." in text
+    assert "The measures in numbers" not in text
+
+
+def test_without_the_search_extra_the_report_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("optuna", "sklearn"):
+        monkeypatch.setitem(sys.modules, module, None)
+    text = Read(page(make.one_rule())).text
+    assert "takes optuna and scikit-learn: pip install 'fallline[search]'" in text
+
+
+def test_the_problems_own_hyper_parameters_and_pruned_trials() -> None:
+    result = make.result(["adam", "sgd"], trials=24, own=True, pruned=True)
+    read = Read(page(result))
+    assert "Pruned in search" in read.text
+    assert "activation = tanh" in read.text.split("Ranking")[0]
+    assert f"# with the problem's own: width={result.best.tuned[0].own['width']}" in read.text
+    labels = {str(a["aria-label"]) for _, a in read.tags if a.get("class") == "plot"}
+    assert any("adam against activation" in label and "pruned" in label for label in labels)
+    ticks = [panel["layout"].get("xaxis", {}).get("ticktext") for panel in read.data]
+    assert ["relu", "tanh", "gelu"] in ticks
+    symbols = {s for panel in read.data for trace in panel["traces"] for s in _symbols(trace)}
+    assert {"x-thin-open", "line-ns-open"} <= symbols
+    for panel in read.data:
+        go.Figure({"data": [{"type": "scatter", **trace} for trace in panel["traces"]], "layout": panel["layout"]})
+
+
+def _symbols(trace: dict[str, Any]) -> list[str]:
+    symbol = trace.get("marker", {}).get("symbol", [])
+    return [symbol] if isinstance(symbol, str) else symbol
+
+
+def test_a_page_of_many_trials_stays_small() -> None:
+    result = make.result(["adam", "sgd"], trials=700, epochs=60)
+    read = Read(page(result))
+    assert len(json.dumps(read.data)) < 2e6
+    assert "Of more than 300 trials, 300 drawn at random and the chosen one are shown." in read.text
+    assert "Of more than 40 trials, 40 drawn at random are shown" in read.text
+    assert "more, which are in the record." in read.text
+
+
 def test_hostile_text_stays_text() -> None:
     result = make.result(["adam", "sgd"])
     rules = []
@@ -224,7 +273,7 @@ def test_hostile_text_stays_text() -> None:
         assert "<script" not in json.dumps(panel)
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", [name for name in names() if is_built_in(get(name))])
 def test_the_snippet_runs(name: str) -> None:
     rule = make.rule_result(name, 0.95, trials=4, seeds=1)
     text = snippet(rule)

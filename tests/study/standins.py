@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,6 +28,10 @@ class Problem:
     parameters_count: int = 10
     notes: tuple[str, ...] = ("Data are made up.",)
     sizes: dict[str, int] = field(default_factory=lambda: {"train": 60, "valid": 20, "test": 20})
+    space: dict[str, Any] = field(default_factory=dict)
+    defaults: dict[str, Any] = field(default_factory=dict)
+    source: str = ""
+    data: str | None = None
 
     @property
     def metric(self) -> Any:
@@ -37,8 +41,6 @@ class Problem:
 
 def twin(rule: str, name: str) -> Rule:
     """The same rule under another name, outside the registry."""
-    from dataclasses import replace
-
     return replace(named(get_rule(rule)), name=name)
 
 
@@ -79,14 +81,43 @@ class Training:
         self.quality, self.stop_after = quality, stop_after
         self.trained: list[Trial] = []
 
-    def __call__(self, problem: Any, trials: Sequence[Trial], *, on_epoch: Any = None) -> Iterator[Any]:
-        for index, trial in enumerate(trials):
-            if self.stop_after is not None and len(self.trained) == self.stop_after:
-                raise KeyboardInterrupt
-            quality = self.quality(trial)
-            result = outcome(trial, quality or 0.0, diverged=quality is None)
-            for point in result.curve:
-                if on_epoch is not None:
-                    on_epoch(index, point)
-            self.trained.append(trial)
-            yield index, result
+    def __call__(
+        self,
+        problem: Any,
+        trials: Sequence[Trial],
+        *,
+        on_epoch: Any = None,
+        may_start: Any = None,
+        rungs: Any = None,
+        **_: Any,
+    ) -> Iterator[Any]:
+        places = range(len(trials))
+        if rungs is None:
+            for index in places:
+                if may_start is None or may_start([index]):
+                    yield [self._train(problem, index, trials[index], on_epoch)]
+            return
+        running = [self._train(problem, index, trials[index], on_epoch) for index in may_start(places)]
+        for epoch in rungs.epochs:
+            curves = {index: ended.curve[: epoch + 1] for index, ended in running if len(ended.curve) > epoch}
+            stay = rungs.survivors(epoch, curves)
+            pruned = [(index, pruned_at(epoch, ended)) for index, ended in running if index in curves.keys() - stay]
+            running = [(index, ended) for index, ended in running if index not in curves.keys() - stay]
+            yield pruned
+        yield running
+
+    def _train(self, problem: Any, index: int, trial: Trial, on_epoch: Any) -> tuple[int, Outcome]:
+        if self.stop_after is not None and len(self.trained) == self.stop_after:
+            raise KeyboardInterrupt
+        quality = self.quality(trial)
+        result = outcome(trial, quality or 0.0, epochs=problem.epochs, diverged=quality is None)
+        for point in result.curve:
+            if on_epoch is not None:
+                on_epoch(index, point)
+        self.trained.append(trial)
+        return index, result
+
+
+def pruned_at(epoch: int, ended: Outcome) -> Outcome:
+    """The trial as it would have been ended at a rung."""
+    return replace(ended, state="pruned", curve=ended.curve[: epoch + 1], test_loss=None, test_metric=None)

@@ -18,7 +18,8 @@ from fallline.rules import get
 from fallline.study import Result
 from fallline.study.comparison import compare
 from fallline.study.progress import Watch
-from fallline.study.record import FILE, Record
+from fallline.study.record.opening import FILE
+from fallline.study.record.record import Record
 from fallline.training import Trial
 
 from .standins import Problem, Training, closeness, noise, outcome, twin
@@ -86,7 +87,7 @@ def test_among_shares_that_validation_cannot_tell_apart_the_lowest_loss_wins() -
             metric, loss = by_number[trial.number] if trial.kind == "search" else (0.9, 0.3)
             ended = outcome(trial, metric)
             last = replace(ended.curve[-1], valid_loss=loss)
-            yield index, replace(ended, curve=(*ended.curve[:-1], last))
+            yield [(index, replace(ended, curve=(*ended.curve[:-1], last)))]
 
     for share, wanted in ((True, 2), (False, 1)):
         result = compare(Problem(share=share), ["sgd"], trials=4, seeds=2, progress=False, _train=train)
@@ -334,7 +335,7 @@ def test_notes_name_values_at_the_edge_and_mixed_environments(tmp_path: Path, mo
         return 0.5 + 0.01 * math.log10(trial.settings["lr"])
 
     result, _ = run(rules=["sgd"], training=Training(quality, stop_after=40), trials=64, out=tmp_path)
-    monkeypatch.setattr("fallline.study.comparison.versions", lambda: {"torch": "0.1"})
+    monkeypatch.setattr("fallline.study.work.versions", lambda: {"torch": "0.1"})
     result, _ = run(rules=["sgd"], training=Training(quality), trials=64, out=tmp_path)
     assert any("edge of their search range" in note and "lr of sgd" in note for note in result.notes)
     assert any("Not all trials were run in one environment" in n and "torch" in n for n in result.notes)
@@ -369,7 +370,7 @@ def test_bad_input_is_told_before_any_training(wrong: dict[str, Any], message: s
 def test_a_damaged_record_is_told_before_any_training(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"nothing of the kind" * 100)
     training = Training()
-    with pytest.raises(RecordError, match="Move it away"):
+    with pytest.raises(RecordError, match="move it away"):
         run(out=tmp_path, training=training)
     assert training.trained == []
 

@@ -41,19 +41,20 @@ def test_digits(tmp_path: Path) -> None:
     assert [r.test_metric for r in again.rules] == [r.test_metric for r in result.rules]
 
 
-def test_an_interrupt_in_the_middle_of_a_trial(tmp_path: Path) -> None:
-    def interrupted(problem: Problem, trials: Any, *, on_epoch: Callable[..., None]) -> Any:
+@pytest.mark.parametrize("stack", ["off", 4])
+def test_an_interrupt_in_the_middle_of_a_trial(tmp_path: Path, stack: Any) -> None:
+    def interrupted(problem: Problem, trials: Any, *, on_epoch: Callable[..., None], **others: Any) -> Any:
         def watch(index: int, point: Any) -> None:
             on_epoch(index, point)
             if index == 3 and point.epoch == 1:
                 raise KeyboardInterrupt
 
-        return train(problem, trials, on_epoch=watch)
+        return train(problem, trials, on_epoch=watch, **others)
 
-    options: dict[str, Any] = {"trials": 3, "seeds": 1, "progress": False, "out": tmp_path}
+    options: dict[str, Any] = {"trials": 3, "seeds": 1, "progress": False, "out": tmp_path, "stack": stack}
     part = compare(digits(), ["sgd", "adam"], _train=interrupted, **options)
     assert not part.complete
-    assert sum(len(r.search) for r in part.rules) == 3
+    assert part.notes[0].startswith("Interrupted. Go on with `fallline resume ")
     whole = compare(digits(), ["sgd", "adam"], **options)
     undisturbed = compare(digits(), ["sgd", "adam"], **{**options, "out": None})
     assert whole.complete

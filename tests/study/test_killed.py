@@ -1,56 +1,68 @@
-"""A comparison in a process of its own, killed while it runs."""
+"""Comparisons in processes of their own, killed while they run: nothing finished is lost, the numbers stay the same."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
+import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fallline.study.comparison import compare
-from fallline.study.record import Record
-from fallline.training import Trial
+from fallline.study import Result, compare
+from fallline.study.conduct import CHECKPOINTS
+from fallline.study.record.record import Record
 
-from .standins import Problem, Training, closeness
+from .children import OPTIONS, Child, numbers, problem
 
-SETTINGS = {"rules": ["sgd", "adam"], "trials": 200, "seeds": 2, "progress": False}
-
-
-def finished_ones_are_told(trial: Trial) -> float:
-    """Called before each trial, when the one before it has been committed."""
-    if TOLD:
-        os.write(1, f"{TOLD[-1]}\n".encode())
-    TOLD.append(f"{trial.rule.name} {trial.kind} {trial.number}")
-    return closeness(trial)
+WAYS: dict[str, dict[str, Any]] = {
+    "one by one": {"stack": "off", "processes": 1},
+    "stacked": {"stack": 5},
+    "of several shapes": {"stack": 5, "searched": True},
+    "halving": {"stack": 5, "pruner": "halving", "trials": 9},
+    "learning": {"stack": 5, "sampler": "tpe", "trials": 8, "batch": 3},
+}
 
 
-TOLD: list[str] = []
+def undisturbed(searched: bool = False, **options: Any) -> Result:
+    return compare(problem(searched), **{**OPTIONS, **options})
 
 
-@pytest.mark.parametrize("after", [1, 60])
-def test_a_process_that_is_killed_loses_no_finished_trial(tmp_path: Path, after: int) -> None:
-    command = [sys.executable, "-m", f"{__package__}.test_killed", str(tmp_path)]
-    path = os.pathsep.join([str(Path(__file__).parents[__package__.count(".") + 1]), *filter(None, sys.path)])
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}) as child:
-        assert child.stdout is not None
-        told = [child.stdout.readline().strip() for _ in range(after)]
-        child.send_signal(signal.SIGKILL)
-        told += child.stdout.read().split("\n")[:-1]
-    assert child.returncode == -signal.SIGKILL
-
-    with Record.read(tmp_path) as record:
-        kept = record.trials(record.study_ids()[-1])
-    assert set(told) <= {f"{t.rule} {t.kind} {t.number}" for t in kept}
-    training = Training(closeness)
-    resumed = compare(Problem(), out=tmp_path, _train=training, **SETTINGS)  # type: ignore[arg-type]
-    assert len(training.trained) == 408 - len(kept)
-    assert resumed.complete
-    undisturbed = compare(Problem(), _train=Training(closeness), **SETTINGS)  # type: ignore[arg-type]
-    assert [r.test_metric for r in resumed.rules] == [r.test_metric for r in undisturbed.rules]
+def recorded(out: Path) -> dict[Any, Any]:
+    """The finished trials of a record, which may not have been begun."""
+    try:
+        with Record.read(out) as record:
+            studies = record.study_ids()
+            return {(t.rule, t.kind, t.number): t.started for t in (record.trials(studies[-1]) if studies else ())}
+    except ValueError:
+        return {}
 
 
-if __name__ == "__main__":
-    compare(Problem(), out=sys.argv[1], _train=Training(finished_ones_are_told), **SETTINGS)  # type: ignore[arg-type]
+def killed_again_and_again(out: Path, instants: list[int], searched: bool = False, **options: Any) -> int:
+    """Kill a comparison after so many epochs, and the one that goes on with it, ...; returns how many were killed."""
+    killed = 0
+    for instant in instants:
+        child = Child(out, searched, often=True, **options)
+        ended = child.epochs(instant) < instant
+        child.kill()
+        before = recorded(out)
+        killed += not ended
+        assert not ended or before
+    result = compare(problem(searched), out=out, **{**OPTIONS, **options})
+    after = recorded(out)
+    assert {key: after[key] for key in before} == before
+    assert result.complete
+    assert not (out / CHECKPOINTS).exists()
+    assert numbers(result) == numbers(undisturbed(searched, **options))
+    return killed
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_comparison_that_is_killed_ends_with_the_numbers_of_one_that_is_not(tmp_path: Path, way: str) -> None:
+    assert killed_again_and_again(tmp_path, [7, 12], **WAYS[way])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS)
+def test_killed_at_twenty_random_instants(tmp_path: Path, way: str) -> None:
+    draws = random.Random(way)
+    assert killed_again_and_again(tmp_path, [draws.randrange(1, 12) for _ in range(20)], **WAYS[way]) >= 5

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fallline.rules import get, names
-from fallline.study.space import draw, fresh_seeds
+from fallline.study.search.space import draw, fresh_seeds
 
 
 @pytest.mark.parametrize("name", names())

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fallline.study.findings.statistics import _resamples, expected_best, mean_interval, paired_difference, spans_zero
 from fallline.study.result import Estimate
-from fallline.study.statistics import _resamples, expected_best, mean_interval, paired_difference, spans_zero
 
 FINITE = st.floats(-1e6, 1e6, allow_subnormal=False)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .words import Measure, duration, leads, listed, scored
 
 if TYPE_CHECKING:
+    from ..problems import Setting
     from ..study.result import Difference, Result, RuleResult
 
 
@@ -17,7 +18,7 @@ class Answer:
     """The winner (None when nothing has a score), its settings, the sentences around them, what is missing."""
 
     winner: RuleResult | None
-    settings: dict[str, float]
+    settings: dict[str, Setting]
     head: str
     sure: str
     facts: str
@@ -32,8 +33,13 @@ def answer(result: Result, measure: Measure) -> Answer:
     return Answer(winner, settings, _head(result, measure), _sure(result, measure), _facts(result), _missing(result))
 
 
-def tuned_settings(rule: RuleResult) -> dict[str, float]:
-    """The settings of the tuned runs that were searched or are not the default; none before there are such runs."""
+def tuned_settings(rule: RuleResult) -> dict[str, Setting]:
+    """The settings of the tuned runs, the problem's own ones after the rule's; none before there are such runs."""
+    return {**rule_settings(rule), **rule.tuned[0].own} if rule.tuned else {}
+
+
+def rule_settings(rule: RuleResult) -> dict[str, float]:
+    """The rule's settings in its tuned runs, those that were searched or are not the default."""
     settings = rule.tuned[0].settings if rule.tuned else {}
     fixed = {name: value for name, value in rule.rule.defaults.items() if name not in rule.rule.space}
     return {name: value for name, value in settings.items() if fixed.get(name) != value}

@@ -20,9 +20,7 @@ def write_whole(path: Path | str, save: Callable[[Path], object]) -> Path:
     """
     path = Path(path)
     if path.is_dir():
-        raise InputError(
-            f"path {str(path)!r} is a directory; name a file in it, such as {str(path / 'report.html')!r}."
-        )
+        raise InputError(f"path {str(path)!r} is a directory; name a file in it.")
     if path.parent.exists() and not path.parent.is_dir():
         raise InputError(f"path {str(path)!r} cannot be written: {str(path.parent)!r} is not a directory.")
     draft = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from ..study.numbers import brief
-from .answer import answer, tuned_settings
+from ..study.findings.numbers import brief
+from .answer import answer, rule_settings, tuned_settings
 from .files import need, write_whole
 from .pictures import Panel, View, found
-from .words import Measure, duration, leads, significant
+from .words import Measure, duration, leads, mattered, share, significant
 
 if TYPE_CHECKING:
+    from ..problems import Setting
     from ..study.result import Result, RuleResult
 
 # The page's sections, in the order they are told; a picture names the one it belongs to.
@@ -32,10 +33,12 @@ _SECTIONS = {
     "learning": "Learning",
     "speed": "Speed and cost",
     "tuning": "Tuning",
+    "importance": "Which hyper-parameters mattered",
     "rules": "The rules",
     "measured": "How this was measured",
     "more": "More pictures",
 }
+_MOST_REASONS = 100
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -87,6 +90,7 @@ def page(result: Result) -> str:
     plotly = need("plotly.offline").get_plotlyjs()
     script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
     said = answer(result, measure)
+    reasons = [r for rule in result.rules for r in (*rule.search, *rule.tuned, *rule.default) if r.diverged]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -108,10 +112,15 @@ def page(result: Result) -> str:
         "seeds": f"{result.seeds} fresh seed" + "s" * (result.seeds != 1),
         "tuned": {rule.name: tuned_settings(rule) for rule in result.rules},
         "lost": {rule.name: _lost(rule) for rule in result.rules},
+        "pruned": {rule.name: _count(rule, "pruned") for rule in result.rules if any(t.pruned for t in rule.search)},
         "step_share": _shares({rule.name: rule.step_seconds for rule in result.rules}),
         "equations": {rule.name: _equation(rule) for rule in result.rules},
         "facts": _facts(result),
-        "reasons": [r for rule in result.rules for r in (*rule.search, *rule.tuned, *rule.default) if r.diverged],
+        "reasons": reasons[:_MOST_REASONS],
+        "more_reasons": len(reasons) - len(reasons[:_MOST_REASONS]),
+        "mattered": {rule.name: mattered(rule) for rule in result.rules if rule.search and rule.axes},
+        "measured": any(each.relevance for rule in result.rules if rule.search for each in rule.importance),
+        "share": share,
         "brief": brief,
         "duration": duration,
         "significant": significant,
@@ -131,12 +140,18 @@ def snippet(rule: RuleResult) -> str:
     """Python to paste: the rule's optimizer with its tuned settings, rounded to four digits."""
     from ..optim import class_name
 
-    settings = [f"{name}={_rounded(value)!r}" for name, value in tuned_settings(rule).items()]
+    settings = [f"{name}={_rounded(value)!r}" for name, value in rule_settings(rule).items()]
     call = f"optimizer = fallline.optim.{class_name(rule.rule)}("
     line = f"{call}{', '.join(['model.parameters()', *settings])})"
     if len(line) > 80:
         line = f"{call}\n    model.parameters(),\n    {', '.join(settings)},\n)"
-    return f"import fallline\n\n{line}\n"
+    own = ", ".join(f"{name}={_short(value)!r}" for name, value in (rule.tuned[0].own if rule.tuned else {}).items())
+    comment = f"# with the problem's own: {own}\n" if own else ""
+    return f"import fallline\n\n{comment}{line}\n"
+
+
+def _short(value: Setting) -> Setting:
+    return _rounded(value) if isinstance(value, float) else value
 
 
 def _rounded(value: float) -> float:
@@ -158,6 +173,7 @@ def _draw(view: View) -> list[Drawing]:
         buttons = tuple(dict.fromkeys(name for panel in panels for name in panel.buttons))
         section = picture.section if picture.section in _SECTIONS else "more"
         title, caption = (text.format(metric=view.measure.name) for text in (picture.title, picture.caption))
+        caption = " ".join(dict.fromkeys([caption, *(panel.note for panel in panels if panel.note)]))
         drawings.append(Drawing(title, section, caption, buttons, groups))
     return drawings
 
@@ -169,6 +185,8 @@ def _panels(drawings: Iterable[Drawing]) -> list[Panel]:
 def _told(section: str, result: Result, drawn: set[str]) -> bool:
     if section == "differences":
         return bool(leads(result))
+    if section == "importance":
+        return any(rule.search and rule.axes for rule in result.rules)
     return section in drawn or section not in ("learning", "tuning", "more")
 
 
@@ -227,8 +245,11 @@ def _code(text: str) -> Any:
 def _lost(rule: RuleResult) -> str:
     if not rule.search:
         return "–"
-    lost = sum(record.diverged for record in rule.search)
-    return f"{lost} of {len(rule.search)}"
+    return _count(rule, "diverged")
+
+
+def _count(rule: RuleResult, state: str) -> str:
+    return f"{sum(record.state == state for record in rule.search)} of {len(rule.search)}"
 
 
 def _shares(values: Mapping[str, float]) -> dict[str, float]:
@@ -247,6 +268,7 @@ def _facts(result: Result) -> list[tuple[str, str]]:
     facts = [
         ("Problem", result.problem_name),
         ("Budget", f"{result.trials} search trials and {result.seeds} fresh seeds a rule"),
+        ("Search", result.sampler + (f", pruned by {result.pruner}" if result.pruner != "none" else "")),
         *((str(name).replace("_", " ").capitalize(), _plain(value)) for name, value in study.problem.items()),
         ("Machine", _plain(study.machine)),
         ("Versions", _plain(study.versions)),

@@ -3,97 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ..study.numbers import brief, signed
+from ..study.findings.measure import Measure as Measure
+from ..study.findings.numbers import brief, signed
 
 if TYPE_CHECKING:
-    from ..study.result import Difference, Estimate, Result, RuleResult
-
-_SHARES = {"accuracy", "error"}
-
-
-@dataclass(frozen=True)
-class Measure:
-    """The metric of a comparison, in the unit it is shown in: shares as percent, the rest as they are."""
-
-    name: str
-    maximize: bool
-
-    @property
-    def percent(self) -> bool:
-        """Whether it is shown in percent."""
-        return self.name in _SHARES
-
-    @property
-    def unit(self) -> str:
-        """The unit with the space before it, or nothing."""
-        return " %" if self.percent else ""
-
-    def decades(self, values: Iterable[float]) -> bool:
-        """Whether a log axis suits these values: what is better the closer it comes to zero, shares aside."""
-        return not self.maximize and not self.percent and all(value > 0 for value in values)
-
-    def shown(self, value: float | None) -> float | None:
-        """The value in the unit shown; None where there is none to show."""
-        if value is None or not math.isfinite(value):
-            return None
-        return value * 100 if self.percent else value
-
-    def place(self, estimate: Estimate) -> tuple[float, float, float]:
-        """Mean, low and high in the unit shown; all the mean where there is no interval."""
-        mean, low, high = (self.shown(each) for each in (estimate.mean, estimate.low, estimate.high))
-        mean = 0.0 if mean is None else mean
-        return mean, mean if low is None else low, mean if high is None else high
-
-    def title(self, of: str) -> str:
-        """An axis title, such as `test accuracy (%)`."""
-        return f"{of} {self.name}" + (" (%)" if self.percent else "")
-
-    def digits(self, estimates: Iterable[Estimate | None]) -> int:
-        """Decimals for a column: enough for its narrower intervals, and for two digits of its smallest mean."""
-        known = [each for each in estimates if each is not None and math.isfinite(each.mean)]
-        scale = 100 if self.percent else 1
-        widths = sorted(scale * (each.high - each.low) / 2 for each in known if each.high > each.low)
-        if self.percent:
-            return min(max(_place(widths[len(widths) // 4] / 2), 1), 2) if widths else 1
-        means = [abs(each.mean) / 10 for each in known if each.mean]
-        fine = [_place(size) for size in (*widths[len(widths) // 4 :][:1], *sorted(means)[:1])]
-        return min(max(fine, default=2), 4)
-
-    def text(self, value: float | None, digits: int, unit: bool = True) -> str:
-        """The value with that many decimals and its unit; a dash where there is none."""
-        shown = self.shown(value)
-        return "–" if shown is None else signed(f"{shown:.{digits}f}") + (self.unit if unit else "")
-
-    def interval(self, estimate: Estimate, digits: int) -> str:
-        """`97.2 to 98.4 %`."""
-        return f"{self.text(estimate.low, digits, unit=False)} to {self.text(estimate.high, digits)}"
-
-    def lead(self, difference: Difference) -> tuple[float, float, float]:
-        """By how much the first rule is better than the second, in the unit shown: mean, low and high."""
-        sign, estimate = (1 if self.maximize else -1) * (100 if self.percent else 1), difference.estimate
-        mean = sign * estimate.mean
-        if not estimate.has_interval:
-            return mean, mean, mean
-        low, high = sorted((sign * estimate.low, sign * estimate.high))
-        return mean, low, high
-
-    def points(self, gap: float, digits: int, unit: bool = True) -> str:
-        """A lead in words: percentages differ by points."""
-        if not math.isfinite(gap):
-            return "–"
-        return signed(f"{gap:.{digits}f}") + (" points" if unit and self.percent else "")
+    from ..problems import Setting
+    from ..study.result import Difference, Estimate, Importance, Result, RuleResult
 
 
-def _place(size: float) -> int:
-    """The decimal that the first digit of a number stands at; none before the point."""
-    return max(-math.floor(math.log10(size)), 0)
-
-
-def settings_text(settings: Mapping[str, float]) -> str:
+def settings_text(settings: Mapping[str, Setting]) -> str:
     """`lr = 3.1e-3, beta1 = 0.91`."""
     return ", ".join(f"{name} = {brief(value)}" for name, value in settings.items())
 
@@ -127,6 +48,28 @@ def significant(value: float | None, digits: int = 3) -> str:
 def listed(names: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def share(estimate: Estimate | None) -> str:
+    """A share with its interval, in whole percent; a dash where there is none."""
+    if estimate is None:
+        return "–"
+    return f"{100 * estimate.mean:.0f} % ({100 * estimate.low:.0f} to {100 * estimate.high:.0f})"
+
+
+def mattered(rule: RuleResult) -> str:
+    """Which hyper-parameters mattered, in a sentence; why nothing can be said, where it cannot."""
+    found = rule.importance
+    if found[0].relevance is None:
+        return found[0].sentence.partition(": ")[2].capitalize()
+    yes = [each.hyper for each in sorted(found, key=_least_relevance) if each.matters]
+    no = [each.hyper for each in found if not each.matters]
+    told = f"{listed(yes)} mattered" if yes else "Nothing was shown to matter"
+    return f"{told}; {listed(no)} {'was' if len(no) == 1 else 'were'} not shown to." if yes and no else f"{told}."
+
+
+def _least_relevance(each: Importance) -> float:
+    return -each.relevance.mean if each.relevance is not None else 0.0
 
 
 def scored(result: Result) -> list[RuleResult]:

@@ -37,8 +37,7 @@ class View:
     @classmethod
     def of(cls, result: Result) -> View:
         """The view of a result that all its pictures share."""
-        measure = Measure(result.metric_name, result.maximize)
-        return cls(result, measure, looks(rule.name for rule in result.rules))
+        return cls(result, result.measure, looks(rule.name for rule in result.rules))
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,8 @@ class Panel:
     """One drawing: Plotly traces and layout, with a sentence for those who cannot see it.
 
     A trace that belongs to a rule names it in `meta`, so that the rule's button above the panel can hide it.
-    Panels of one picture that share a `group` stand under it as a heading; `wide` panels take the whole row.
+    Panels of one picture that share a `group` stand under it as a heading; `wide` panels take the whole row. `note`
+    is added to the picture's caption, once.
     """
 
     traces: list[dict[str, Any]]
@@ -57,6 +57,7 @@ class Panel:
     height: int = 360
     wide: bool = True
     buttons: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from ..marks import plain
 from . import Panel, View, picture, zoom
 
+_MOST = 200  # budgets that are drawn for a rule
+
 
 @picture("Expected best at every budget", section="tuning", place=1)
 def budget(view: View) -> list[Panel]:
-    """The validation {metric} to expect from the best of so many random-search trials. A rule that is flat
-    and high needs little tuning; one that climbs late needs a lot."""
+    """The validation {metric} to expect from the best of so many search trials. A rule that is flat and high needs
+    little tuning; one that climbs late needs a lot."""
     measure = view.measure
     traces, shown = [], []
     for rule in reversed(view.result.rules):
@@ -18,16 +20,18 @@ def budget(view: View) -> list[Panel]:
         if not values:
             continue
         shown.append((rule.name, values))
+        drawn = _budgets(len(values))
         traces.append(
             {
-                "x": list(range(1, len(values) + 1)),
-                "y": values,
-                "mode": "lines+markers",
+                "x": drawn,
+                "y": [values[trials - 1] for trials in drawn],
+                "mode": "lines+markers" if len(values) <= 64 else "lines",
                 "line": {"color": look.colour, "dash": look.line.plotly, "width": 2},
                 "marker": {"symbol": look.symbol, "size": 6, "color": look.colour},
                 "hovertext": [
-                    f"<b>{plain(rule.name)}</b>, {trials} trials: {measure.text(value, 2 if measure.percent else 4)}"
-                    for trials, value in enumerate(rule.expected_best, 1)
+                    f"<b>{plain(rule.name)}</b>, {trials} trials: "
+                    + measure.text(rule.expected_best[trials - 1], 2 if measure.percent else 4)
+                    for trials in drawn
                 ],
                 "hoverinfo": "text",
                 "meta": rule.name,
@@ -44,4 +48,16 @@ def budget(view: View) -> list[Panel]:
         },
     }
     label = f"Expected best validation {measure.name} of each rule at budgets up to {view.result.trials} trials."
-    return [Panel(traces, layout, label, buttons=tuple(name for name, _ in reversed(shown)))]
+    from ...study.search.samplers import SAMPLERS
+
+    adaptive = SAMPLERS[view.result.sampler].adaptive
+    note = "The sampler learned from its own trials, so this is the best so far, in the one order there was."
+    buttons = tuple(name for name, _ in reversed(shown))
+    return [Panel(traces, layout, label, buttons=buttons, note=note if adaptive else "")]
+
+
+def _budgets(count: int) -> list[int]:
+    """The budgets drawn, every one of a few, of many the small ones closer together."""
+    if count <= _MOST:
+        return list(range(1, count + 1))
+    return sorted({round(count ** (i / (_MOST - 1))) for i in range(_MOST)})

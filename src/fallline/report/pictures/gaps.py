@@ -9,8 +9,8 @@ from . import Panel, View, picture, zoom
 
 @picture("Lead of the best rule over each other one", section="differences")
 def gaps(view: View) -> list[Panel]:
-    """Paired by seed: the same initial weights and the same order of the data. Filled: the 95 % interval
-    leaves out zero, so a difference is shown. Hollow: it spans zero, and no difference is shown."""
+    """Paired by seed: the same initial weights and the same order of the data. Filled: a difference is shown.
+    Hollow: none is, as the 95 % interval spans zero or leaves it out by too little among so many pairs of rules."""
     measure, found = view.measure, leads(view.result)
     if not found:
         return []

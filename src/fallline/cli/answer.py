@@ -1,0 +1,32 @@
+"""How a verb that ends with a comparison's result shows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from .app import INTERRUPTED
+
+if TYPE_CHECKING:
+    from ..study import Result
+
+
+def answer(result: Result, out: Path, as_json: bool) -> None:
+    """Print the result and write the report into `out`; one that is not complete ends the program as Ctrl-C does."""
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    page = result.report(out / "report.html")
+    if as_json:
+        print(result.to_json())
+    else:
+        console = Console(highlight=False, markup=False)
+        console.print(result.table())
+        for sentence in [*(difference.sentence for difference in result.differences), *result.notes]:
+            console.print(Padding(Text(f"- {sentence}"), (0, 0, 0, 1)))
+        console.print(f"\nLook next at the report: {page}")
+    if not result.complete:
+        raise typer.Exit(INTERRUPTED)

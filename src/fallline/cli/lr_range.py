@@ -1,0 +1,83 @@
+"""`fallline lr-range`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import InputError
+from .app import INTERRUPTED, AsJson, app
+
+
+@app.command("lr-range")
+def lr_range(
+    problem: Annotated[str, typer.Argument(help="A built-in problem, file.py:name or package.module:name.")],
+    rule: Annotated[str, typer.Option(help="The rule whose learning rate is looked for.")] = "adamw",
+    seeds: Annotated[int, typer.Option(help="Sweeps, each from its own initial weights and data order.")] = 5,
+    low: Annotated[
+        float | None, typer.Option(help="The smallest rate.", show_default="a tenth of the rule's search range")
+    ] = None,
+    high: Annotated[
+        float | None, typer.Option(help="The largest rate.", show_default="ten times the rule's search range")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Mini-batches of a sweep.")] = 200,
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Another hyper-parameter of the rule, as NAME=VALUE; may be given several times."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Directory of the page.")] = Path("results"),
+    data: Annotated[Path | None, typer.Option(help="Directory of the data, for problems that need files.")] = None,
+    seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Suggest a learning rate: the loss while the rate grows step by step, for several seeds.
+
+    The model is left as it was. Ctrl-C ends with what was swept until then.
+    """
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from .. import report
+    from ..problems import load
+    from ..study import lr_range as run
+
+    report.check()
+    # the problem first: its file may define the rule
+    loaded = load(problem, data)
+    settings = _settings(given or [])
+    found = run(loaded, rule, seeds=seeds, low=low, high=high, steps=steps, settings=settings, seed=seed)
+    if not found.sweeps:
+        raise typer.Exit(INTERRUPTED)
+    page = found.report(out / "lr-range.html")
+    if as_json:
+        print(found.to_json())
+    else:
+        console = Console(highlight=False, markup=False)
+        console.print(found.table())
+        console.print(Text(found.advice, style="bold"))
+        for note in found.notes:
+            console.print(Padding(Text(f"- {note}"), (0, 0, 0, 1)))
+        console.print(f"\nLook next at the page: {page}")
+        console.print(f"Then let a search find it: fallline compare {problem} --rules {rule}", soft_wrap=True)
+    if not found.complete:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _settings(given: list[str]) -> dict[str, float]:
+    """The values of `--set NAME=VALUE`."""
+    settings: dict[str, float] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            equals = ""
+        if not equals or not name.strip():
+            raise InputError(f"--set {each} is not allowed; write NAME=VALUE with a number, as in --set beta1=0.95.")
+        if name.strip() in settings:
+            raise InputError(f"--set gives {name.strip()} more than once.")
+        settings[name.strip()] = number
+    return settings
