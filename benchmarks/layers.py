@@ -2,6 +2,8 @@
 
     python -m benchmarks.layers [--trials 32] [--examples 32] [--models MLP LSTM]
 
+Writes `benchmarks/LAYERS.md` where nothing else is asked for.
+
 "Alone" are the plain modules one after another, as PyTorch runs them; "two processes" is what two processes of one
 thread each could reach at best: half the time of one after another on one thread.
 """
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -24,6 +27,16 @@ from .models import MODELS, Model
 from .timing import Timing, machine, side_by_side
 
 ROUNDS = 9
+RESULTS = Path(__file__).with_name("LAYERS.md")
+HEAD = """# What a stack gains, by the layers of a model
+
+Command: `python -m benchmarks.layers`. Forward and backward of {trials} trials with batches of {examples}: stacked, and
+one after another as plain modules. Medians of ratios in one process, both orders. The last two columns are what two
+processes of one thread each could reach at best, and both on one thread.
+
+Machine: {machine}.
+
+"""
 
 
 class Row(NamedTuple):
@@ -101,7 +114,10 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     given = parser.parse_args()
     rows = [measure(name, given.trials, given.examples) for name in given.models]
-    print(f"{given.trials} trials, batches of {given.examples}, forward and backward. {machine()}.\n\n{table(rows)}")
+    text = HEAD.format(trials=given.trials, examples=given.examples, machine=machine()) + table(rows) + "\n"
+    print(text)
+    if given == parser.parse_args([]):
+        RESULTS.write_text(text)
 
 
 if __name__ == "__main__":

@@ -86,14 +86,22 @@ def form(*functions: Any, shared: bool = False) -> Callable[[Form], Form]:
 
     def register(run: Form) -> Form:
         def handle(stack: Stack, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            given, differs = stack.lead(args)
+            differs = False
+            given: list[Any] = []
+            for value in args:
+                led, differing = stack.lead(value)
+                given.append(led)
+                differs |= differing
             named: dict[str, Any] = {}
             for name, value in kwargs.items():
                 named[name], differing = stack.lead(value)
                 differs |= differing
             if differs or shared:
-                with level.below():
+                layer = level.pop()
+                try:
                     result = run(stack, *given, **named)
+                finally:
+                    level.push(layer)
                 if result is not NotImplemented:
                     return stack.back(result)
             return func(*args, **kwargs)

@@ -26,6 +26,9 @@ unwrap = functorch._unwrap_batched
 wrap = functorch._add_batch_dim
 """`wrap(tensor, axis, level)`: the tensor of one trial that stands for the stacked one."""
 
+pop, push = functorch.pop_dynamic_layer_stack, functorch.push_dynamic_layer_stack
+"""Leave the innermost level, below which operations see stacked tensors as what they are, and enter it again."""
+
 current = functorch.current_level
 """The innermost level; another than a stack's own means that the model uses `torch.func` itself."""
 
@@ -47,11 +50,11 @@ def entered(size: int) -> Iterator[int]:
 @contextmanager
 def below() -> Iterator[None]:
     """Inside, operations see stacked tensors as what they are."""
-    layer = functorch.pop_dynamic_layer_stack()
+    layer = pop()
     try:
         yield
     finally:
-        functorch.push_dynamic_layer_stack(layer)
+        push(layer)
 
 
 def leave(value: Tensor, level: int, size: int) -> Tensor:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from ..problems import Problem
+from ..problems import Problem, seeded
 from .trial import Trial
 
 Place = tuple[dict[str, Any], str]
@@ -41,6 +41,22 @@ def places(model: nn.Module, tensors: Sequence[str], shares: Sequence[str]) -> l
                 known[f"{prefix}.{key}" if prefix else key] = id(value)
                 kept.setdefault(id(value), []).append((owner, key))
     return [kept[known[name]] for name in tensors] + [[(model.get_submodule(name).__dict__, "p")] for name in shares]
+
+
+def constant_buffers(problem: Problem, trial: Trial, held: Sequence[Mapping[str, Tensor]]) -> set[str]:
+    """Names of the buffers that are the same in all models and that a training step leaves as they are, such as masks.
+
+    Trials share them: what branches on their values can then be stacked.
+    """
+    model = problem.build(trial.seed, trial.own)
+    names = [name for name, _ in model.named_buffers()]
+    same = {name for name in names if all(torch.equal(held[0][name], other[name]) for other in held[1:])}
+    if not same:
+        return set()
+    x, _ = next(problem.train.batches(problem.batch_size, next(model.parameters()).device))
+    with torch.no_grad(), seeded(0):
+        model(x)
+    return {name for name, value in model.named_buffers() if name in same and torch.equal(value, held[0][name])}
 
 
 def signature(problem: Problem, trial: Trial) -> str:

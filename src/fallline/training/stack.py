@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_map
 from ..kernels.stacked import StackedStepper
 from ..problems import Arrays, Problem, derive, generator
 from ..stacking import CannotStack, Draws, over_trials
-from .alike import Shares, dropout_shares, places
+from .alike import Shares, constant_buffers, dropout_shares, places
 from .course import Course
 from .crew import TIMED, WATCHED, Pause, State, augmented, synchronize, threads
 from .evaluate import Score, rows_without_gradients
@@ -51,8 +51,10 @@ class Stack:
         trained = {name for name, p in self.skeleton.named_parameters() if p.requires_grad}
         stacked = {name: torch.stack([tensors[name].detach() for tensors in held]) for name in held[0]}
         self.parameters = {name: value.requires_grad_() for name, value in stacked.items() if name in trained}
-        self.fixed = {name: value for name, value in stacked.items() if name not in trained}
-        self.places = places(self.skeleton, [*self.parameters, *self.fixed], list(self.shares))
+        same = constant_buffers(problem, trials[0], held)
+        self.common = {name: held[0][name] for name in same}
+        self.fixed = {name: value for name, value in stacked.items() if name not in trained and name not in same}
+        self.places = places(self.skeleton, [*self.parameters, *self.fixed, *self.common], list(self.shares))
         self.device = next(iter(stacked.values())).device
         self.draws = Draws([trial.seed for trial in trials])
         self.used: list[str] = []
@@ -144,9 +146,11 @@ class Stack:
     ) -> tuple[Tensor, Sequence[Tensor | None]]:
         """Losses and gradients of these parameters, on one backward pass for all."""
         axis = None if self._shared else 0
-        held = [*parameters, *fixed, *self.shares.values()]
-        losses = over_trials(self._loss, (axis, axis, *[0] * len(held)), draws)(x, y, *held)
-        return losses.detach(), torch.autograd.grad(losses.sum(), list(parameters), allow_unused=True)
+        held, axes = self._held(parameters, fixed)
+        losses = over_trials(self._loss, (axis, axis, *axes), draws)(x, y, *held)
+        # the gradient of their sum: trials do not meet, so it is each trial's own
+        ones = torch.ones_like(losses)
+        return losses.detach(), torch.autograd.grad(losses, list(parameters), ones, allow_unused=True)
 
     def program(self, x: Tensor, y: Tensor) -> Program | None:
         """The step as a compiled program, where that is wanted and batches of this size are still to come for long."""
@@ -186,9 +190,11 @@ class Stack:
 
         return rows(self.data.x), rows(self.data.y)
 
-    def _held(self) -> list[Tensor]:
-        """All tensors that differ among trials, in the order of `places`."""
-        return [*self.parameters.values(), *self.fixed.values(), *self.shares.values()]
+    def _held(self, parameters: Sequence[Tensor], fixed: Sequence[Tensor]) -> tuple[list[Tensor], list[int | None]]:
+        """All tensors of the models in the order of `places`, and their trial axes."""
+        apart = [*parameters, *fixed]
+        shares, common = list(self.shares.values()), list(self.common.values())
+        return [*apart, *common, *shares], [0] * len(apart) + [None] * len(common) + [0] * len(shares)
 
     def _forward(self, x: Tensor, held: Sequence[Tensor]) -> Any:
         """The skeleton's outputs with these tensors in it; `functional_call` would take as long as a small model."""
@@ -248,6 +254,7 @@ class Stack:
             return
         values = torch.stack(self.losses).cpu().double().numpy()
         self.losses = []
+        _possible(values)
         self.seen = np.concatenate([self.seen, values])
         first = self.courses[0].steps - len(values) + 1
         bounds = np.array([course.bound for course in self.courses])
@@ -320,9 +327,10 @@ class Stack:
             return self.problem.loss(outputs, y), outputs
 
         self.skeleton.eval()
-        losses, outputs = over_trials(one, 0, self.draws)(*self._held())
+        held, axes = self._held(list(self.parameters.values()), list(self.fixed.values()))
+        losses, outputs = over_trials(one, tuple(axes), self.draws)(*held)
         self.skeleton.train()
-        return np.stack([losses.double().cpu().numpy(), self._metrics(outputs, y)])
+        return np.stack([_possible(losses.double().cpu().numpy()), self._metrics(outputs, y)])
 
     def _metrics(self, outputs: Any, y: Tensor) -> np.ndarray[Any, Any]:
         metric = self.problem.metric
@@ -368,6 +376,13 @@ class Stack:
                     value.copy_(tensors[f"state.{s}.{i}.{name}"])
         draws = {name.removeprefix("draws."): value for name, value in tensors.items() if name.startswith("draws.")}
         self.draws.load(draws)
+
+
+def _possible(losses: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The losses; raises where one says that a target is none of the classes, which a trial alone explains."""
+    if np.isneginf(losses).any():
+        raise ValueError("a loss is infinitely low")
+    return losses
 
 
 def _which(trial: Trial) -> tuple[Any, ...]:

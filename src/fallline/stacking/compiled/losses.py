@@ -7,7 +7,27 @@ from typing import Any
 
 from numba import float32, int64, njit
 
-from .prelude import SIZE, carray, exponential, get, pointer, put
+from .prelude import SIZE, carray, exponential, fill, get, load_a, pointer, put, store_c
+
+
+@njit(error_model="numpy")
+def _exponentials(row: Any, out: Any, c: Any) -> Any:
+    """Of the scores less the highest, which is returned."""
+    highest = get(row, 0)
+    for j in range(1, c):
+        value = get(row, j)
+        highest = value if value > highest else highest
+    for j in range(c):
+        store_c(out, j, exponential(load_a(row, j) - highest))
+    return highest
+
+
+@njit(error_model="numpy", fastmath={"reassoc", "nsz"})
+def _sum(row: Any, c: Any) -> Any:
+    total = float32(0)
+    for j in range(c):
+        total += get(row, j)
+    return total
 
 
 @njit(error_model="numpy")
@@ -27,23 +47,16 @@ def cross_entropy(job: Any, trial: Any, room: Any) -> None:
     for k in range(n):
         row, out, right = scores + SIZE * k * c, gradients + SIZE * k * c, classes[k]
         if right == ignored:
-            for j in range(c):
-                put(out, j, float32(0))
+            fill(out, c, float32(0))
             continue
         if right < 0 or right >= c:
             total = -math.inf
             continue
-        highest = get(row, 0)
-        for j in range(1, c):
-            value = get(row, j)
-            highest = value if value > highest else highest
-        weight = float32(0)
+        highest = _exponentials(row, out, c)
+        weight = _sum(out, c)
+        scale = share / weight
         for j in range(c):
-            e = exponential(get(row, j) - highest)
-            put(out, j, e)
-            weight += e
-        for j in range(c):
-            put(out, j, get(out, j) / weight * share)
+            put(out, j, get(out, j) * scale)
         put(out, right, get(out, right) - share)
         total += math.log(weight) - (get(row, right) - highest)
     put(job[6], trial, float32(total / counted))

@@ -64,7 +64,7 @@ def missing() -> str:
 
 def _one_thread() -> AbstractContextManager[object]:
     """The matrices are so small that several threads only get in one another's way."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn needs it too
+    from threadpoolctl import threadpool_limits  # scikit-learn needs it too
 
     limited: AbstractContextManager[object] = threadpool_limits(1)
     return limited
