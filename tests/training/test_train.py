@@ -36,6 +36,11 @@ def all_of(problem: Problem, trials, **given) -> dict[int, Outcome]:
     return dict(chain.from_iterable(train(problem, trials, **given)))
 
 
+def close(a, b) -> bool:
+    """The same but for the last bits of sums, in which a stack may differ."""
+    return bool(np.allclose(np.array([x for row in a for x in row], float), [x for row in b for x in row], rtol=1e-5))
+
+
 def one(problem: Problem, trial) -> Outcome:
     (((_, outcome),),) = train(problem, [trial])
     return outcome
@@ -119,8 +124,8 @@ def test_the_outcome_depends_on_the_trial_alone(make, trial):
     torch.manual_seed(99)
     others = [trial("sgd", seed=4, lr=1e30), trial("adam", seed=2, lr=0.01), trial("adam", seed=3, lr=0.01)]
     outcomes = all_of(problem, others)
-    assert numbers(outcomes[1]) == numbers(first)
-    assert numbers(outcomes[2]) != numbers(first)
+    assert close(numbers(outcomes[1]), numbers(first))
+    assert not close(numbers(outcomes[2]), numbers(first))
 
 
 class Watched(nn.Module):
@@ -225,8 +230,7 @@ def test_a_diverged_trial_touches_no_other(make, trial):
     alone = one(problem, trial("adam", lr=0.01))
     outcomes = all_of(problem, [trial(lr=1e30), trial("adam", lr=0.01), trial(lr=1e30)])
     assert [outcomes[k].state for k in range(3)] == ["diverged", "finished", "diverged"]
-    for mine, theirs in zip(numbers(outcomes[1]), numbers(alone), strict=True):
-        assert mine == pytest.approx(theirs, rel=1e-5)
+    assert close(numbers(outcomes[1]), numbers(alone))
 
 
 class Line(nn.Module):

@@ -17,12 +17,13 @@ from ..stacking import CannotStack
 from . import alone
 from .alike import signature
 from .alone import Alone
+from .compiling import TOLERANCE, compiled, has_compiler
 from .course import Course
 from .crew import at_most, threads
 from .execution import Execution
 from .memory import Memory
-from .program import CannotTrace, Program, has_compiler
 from .randomness import drawing
+from .replay import CannotRecord, Replay
 from .stack import Stack
 from .trial import Trial
 
@@ -78,11 +79,11 @@ def calibrate(
         return _unstacked(problem, trials, processes, reason)
     width = max(width for width, rate in rates.items() if rate >= _ENOUGH * best)
     seconds = len(trials) * problem.epochs * _steps_an_epoch(problem) / rates[width]
-    compiled = seconds > _WORTH_COMPILING and _compiles(problem, group[:width], rates[width])
+    compile = seconds > _WORTH_COMPILING and _compiles(problem, group[:width], rates[width])
     with at_most(1):
         # on a machine that has other things to do, threads wait for each other longer than they compute
-        lone = 0 if compiled else _rates(problem, group, [width])[width]
-    return Execution(width, compiled=compiled, threads=1 if lone > rates[width] else 0)
+        lone = 0 if compile else _rates(problem, group, [width])[width]
+    return Execution(width, compiled=compile, threads=1 if lone > rates[width] else 0)
 
 
 def _compiles(problem: Problem, trials: Sequence[Trial], rate: float) -> bool:
@@ -93,8 +94,8 @@ def _compiles(problem: Problem, trials: Sequence[Trial], rate: float) -> bool:
     batch = crew.batch(0, min(problem.batch_size, len(problem.train)))
     with threads(problem, len(trials)):
         try:
-            program = Program(crew, *batch)
-        except CannotTrace:
+            program = Replay(crew, *batch, compiled, TOLERANCE)
+        except CannotRecord:
             return False
         return len(trials) / _seconds(lambda: program(*batch)) > _FASTER * rate
 

@@ -21,20 +21,21 @@ from ..kernels.stacked import StackedStepper
 from ..problems import Arrays, Problem, derive, generator
 from ..stacking import CannotStack, Draws, over_trials
 from .alike import Shares, constant_buffers, dropout_shares, places
+from .compiling import TOLERANCE, WORTH_COMPILING, compiled
 from .course import Course
 from .crew import TIMED, WATCHED, Pause, State, augmented, synchronize, threads
 from .evaluate import Score, rows_without_gradients
-from .program import WORTH_COMPILING, CannotTrace, Program
+from .replay import WORTH_RECORDING, CannotRecord, Replay
 from .trial import Trial
 
-_UNDISTURBED = WATCHED
-"""Steps without a trial leaving, after which the step is compiled."""
+_CALM, _SETTLED = 4, WATCHED
+"""Steps without a trial leaving, after which the step is recorded, and compiled."""
 
 
 class Stack:
     """A crew of trials whose models are alike (`alike.py`). Raises `CannotStack` where the model does not allow it."""
 
-    def __init__(self, problem: Problem, courses: Sequence[Course], compiled: bool = False) -> None:
+    def __init__(self, problem: Problem, courses: Sequence[Course], compile: bool = False) -> None:
         if not isinstance(problem.train, Arrays):
             raise CannotStack("its data come from a Dataset, one example at a time")
         self.problem, self.data = problem, problem.train
@@ -59,8 +60,8 @@ class Stack:
         self.draws = Draws([trial.seed for trial in trials])
         self.used: list[str] = []
         self.steppers: list[tuple[slice, StackedStepper]] = []
-        self.compiled = compiled
-        self.programs: dict[tuple[int, ...], Program | None] = {}
+        self.compiled = compile
+        self.replays: dict[tuple[int, ...], Replay | None] = {}
         """By the shape of a batch."""
         self.undisturbed = 0
         """Steps since a trial left."""
@@ -127,7 +128,7 @@ class Stack:
     def step(self, low: int, high: int) -> None:
         """Take a step on the examples from `low` to `high` of the epoch's order."""
         x, y = self.batch(low, high)
-        losses, gradients = (self.program(x, y) or self.gradients)(x, y)
+        losses, gradients = (self.replay(x, y) or self.gradients)(x, y)
         self._update(gradients)
         self.at += 1
         self.undisturbed += 1
@@ -152,18 +153,22 @@ class Stack:
         ones = torch.ones_like(losses)
         return losses.detach(), torch.autograd.grad(losses, list(parameters), ones, allow_unused=True)
 
-    def program(self, x: Tensor, y: Tensor) -> Program | None:
-        """The step as a compiled program, where that is wanted and batches of this size are still to come for long."""
+    def replay(self, x: Tensor, y: Tensor) -> Replay | None:
+        """The step recorded, where batches of this size are still to come for long; compiled where that is wanted."""
         size, shape = self.problem.batch_size, tuple(x.shape)
-        if not self.compiled or self.undisturbed < _UNDISTURBED or len(y if self._shared else y[0]) != size:
-            return None
-        if shape not in self.programs:
-            left = (self.problem.epochs - self.epoch) * -(-len(self.data) // size) - self.at
+        if shape not in self.replays:
+            whole = len(y if self._shared else y[0]) == size
+            left = self.problem.epochs - self.epoch
+            left = left * -(-len(self.data) // size) - self.at if whole else left
+            compiling = self.compiled and whole and left >= WORTH_COMPILING
+            if left < WORTH_RECORDING or self.undisturbed < (_SETTLED if compiling else _CALM):
+                return None
             try:
-                self.programs[shape] = Program(self, x, y) if left >= WORTH_COMPILING else None
-            except CannotTrace:
-                self.programs[shape] = None
-        return self.programs[shape]
+                made = (compiled, TOLERANCE) if compiling else ()
+                self.replays[shape] = Replay(self, x, y, *made)
+            except CannotRecord:
+                self.replays[shape] = None
+        return self.replays[shape]
 
     @property
     def _shared(self) -> bool:
@@ -298,7 +303,7 @@ class Stack:
         self.losses = [losses[kept] for losses in self.losses]
         self.seen, self.order_of = self.seen[:, kept], self.order_of[kept]
         self.draws.keep(kept)
-        self.programs, self.undisturbed = {}, 0
+        self.replays, self.undisturbed = {}, 0
         if self.steppers:
             staying = [[k - part.start for k in kept if part.start <= k < part.stop] for part in before]
             steppers = [(s, rows) for (_, s), rows in zip(self.steppers, staying, strict=True) if rows]
