@@ -1,7 +1,7 @@
 """Trials a second: Fallline beside Optuna that drives the same training loop with `torch.optim`.
 
-Command: `python -m benchmarks.trials` (about ten minutes; `--quick` for the first table alone). Needs `mnist1d.npz` in
-the directory named by FALLLINE_DATA for the problems that use it. Writes `benchmarks/TRIALS.md`.
+Command: `python -m benchmarks.trials` (a quarter of an hour; `--quick` for 64 digits trials alone). Needs `mnist1d.npz`
+in the directory named by FALLLINE_DATA for the problems that use it. Writes `benchmarks/TRIALS.md`.
 
 Optuna samples at random and keeps its study in memory, the cheapest it can do. "One process" trains with one thread
 or all, whichever is faster; "two processes" are two Python processes of one thread each.
@@ -30,27 +30,31 @@ from fallline.training import Execution, Trial, calibrate, train
 from .timing import machine
 
 RESULTS = Path(__file__).with_name("TRIALS.md")
-ROUNDS = 3
-PEER_TRIALS = 12
-"""Trials that a peer is timed on: each takes as long as the next."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Rounds, and the trials in each that a peer is timed on: each takes as long as the next."""
+
+    rounds: int = 3
+    peer_trials: int = 3
+
+
+MUCH = Effort(5, 6)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One problem at one number of trials; seconds for a trial."""
+    """One problem at one number of trials: seconds for a trial, and trials a second as multiples of the others'."""
 
     problem: str
     trials: int
     execution: Execution
     ours: float
     calibrated: float
-    one_by_one: float
     optuna: float
     optuna_two: float
-
-    def times(self, other: float) -> str:
-        """How many times the trials a second."""
-        return f"{other / self.ours:.1f}"
+    one_by_one: float
 
 
 def peer_trial(problem: Problem, lr: float, beta1: float, beta2: float) -> float:
@@ -88,9 +92,9 @@ def peer(problem: Problem, trials: int) -> None:
     study.optimize(objective, n_trials=trials)
 
 
-def two_processes(name: str) -> Callable[[], float]:
+def two_processes(name: str, effort: Effort) -> Callable[[], float]:
     """Seconds for a trial of two processes that work at the same time; they wait, loaded and warm, between rounds."""
-    command = [sys.executable, "-m", "benchmarks.trials", "--worker", name]
+    command = [sys.executable, "-m", "benchmarks.trials", "--worker", name, str(effort.peer_trials)]
     workers = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) for _ in range(2)
     ]
@@ -107,20 +111,20 @@ def two_processes(name: str) -> Callable[[], float]:
             worker.stdin.write("go\n")
             worker.stdin.flush()
         hear()
-        return (time.perf_counter() - began) / (2 * PEER_TRIALS)
+        return (time.perf_counter() - began) / (2 * effort.peer_trials)
 
     hear()
     return run
 
 
-def worker(name: str) -> None:
+def worker(name: str, trials: int) -> None:
     """One of two processes."""
     torch.set_num_threads(1)
     problem = load(name)
     peer(problem, 1)
     print("ready", flush=True)
     for _ in sys.stdin:
-        peer(problem, PEER_TRIALS)
+        peer(problem, trials)
         print("done", flush=True)
 
 
@@ -144,18 +148,18 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _single(problem: Problem) -> float:
+def _single(problem: Problem, trials: int) -> float:
     """Seconds for a trial of Optuna in one process, on one thread or all, whichever is faster."""
     threads = torch.get_num_threads()
     times = []
     for count in {1, threads}:
         torch.set_num_threads(count)
-        times.append(_seconds(lambda: peer(problem, PEER_TRIALS)) / PEER_TRIALS)
+        times.append(_seconds(lambda: peer(problem, trials)) / trials)
     torch.set_num_threads(threads)
     return min(times)
 
 
-def measure(name: str, counts: tuple[int, ...]) -> list[Row]:
+def measure(name: str, counts: tuple[int, ...], effort: Effort) -> list[Row]:
     """The rows of a problem. Every round times all candidates, in an order that alternates."""
     problem = load(name)
     rows = []
@@ -164,20 +168,23 @@ def measure(name: str, counts: tuple[int, ...]) -> list[Row]:
         calibrate(problem, trials)
         calibrating = _seconds(lambda trials=trials: calibrate(problem, trials))
         execution = calibrate(problem, trials)
-        both = two_processes(name)
+        both = two_processes(name, effort)
         works: dict[str, Callable[[], float]] = {
             "ours": lambda trials=trials, execution=execution: ours(problem, trials, execution),
-            "one": lambda trials=trials: ours(problem, trials[:PEER_TRIALS], Execution()),
-            "optuna": lambda: _single(problem),
+            "one": lambda trials=trials: ours(problem, trials[: effort.peer_trials], Execution()),
+            "optuna": lambda: _single(problem, effort.peer_trials),
             "two": both,
         }
         found: dict[str, list[float]] = {key: [] for key in works}
-        for k in range(ROUNDS):
+        for k in range(effort.rounds):
             for key in list(works) if k % 2 == 0 else reversed(list(works)):
                 found[key].append(works[key]())
-        median = {key: statistics.median(times) for key, times in found.items()}
-        peers = median["one"], median["optuna"], median["two"]
-        rows.append(Row(name, count, execution, median["ours"], median["ours"] + calibrating / count, *peers))
+        seconds = statistics.median(found["ours"])
+        ratios = [
+            statistics.median(other / mine for other, mine in zip(found[key], found["ours"], strict=True))
+            for key in ("optuna", "two", "one")
+        ]
+        rows.append(Row(name, count, execution, seconds, seconds + calibrating / count, *ratios))
         print(rows[-1], flush=True)
     return rows
 
@@ -198,7 +205,7 @@ def write(rows: list[Row], peak: int) -> None:
     lines = [
         "# Trials a second",
         "",
-        "Command: `python -m benchmarks.trials`. Medians of three rounds in alternating order. Adam at random",
+        "Command: `python -m benchmarks.trials`. Medians of ratios over rounds in alternating order. Adam at random",
         "settings, the same batches and evaluations for all. Optuna drives `torch.optim.Adam` with a random sampler,",
         "its study in memory: one process (one thread or all, whichever is faster), and two processes of one thread",
         "each. The last three columns are Fallline's trials a second as multiples of theirs.",
@@ -213,7 +220,7 @@ def write(rows: list[Row], peak: int) -> None:
     for row in rows:
         lines.append(
             f"| {row.problem} | {row.trials} | {row.execution} | {row.ours:.4f} | {row.calibrated:.4f} | "
-            f"**{row.times(row.optuna)}** | **{row.times(row.optuna_two)}** | {row.times(row.one_by_one)} |"
+            f"**{row.optuna:.1f}** | **{row.optuna_two:.1f}** | {row.one_by_one:.1f} |"
         )
     text = "\n".join(lines) + "\n"
     RESULTS.write_text(text)
@@ -224,17 +231,17 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="64 digits trials alone, nothing written")
-    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.worker:
-        worker(given.worker)
+        worker(given.worker[0], int(given.worker[1]))
         return
     if given.quick:
-        measure("digits", (64,))
+        measure("digits", (64,), MUCH)
         return
-    rows = measure("digits", (16, 64, 256))
+    rows = measure("digits", (16, 64, 256), MUCH)
     for name in ("mnist1d", "mnist1d_cnn", "moons", "breast_cancer", "fashion_mnist"):
-        rows += measure(name, (16, 64) if name.startswith("mnist") else (16,))
+        rows += measure(name, (16, 64) if name.startswith("mnist") else (16,), Effort())
     write(rows, memory())
 
 

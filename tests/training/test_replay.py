@@ -47,23 +47,26 @@ def convolutions() -> nn.Module:
 @pytest.mark.parametrize("model", [network, Sequences, convolutions])
 def test_replayed_steps_are_the_same_bits(make, trial, model):
     plain, replayed = stack_of(make, trial, model), stack_of(make, trial, model)
-    replay = Replay(replayed, *replayed.batch(0, 10))
+    replay = Replay(replayed.models, *replayed.batch(0, 10))
     for at in range(0, 80, 10):
         plain.step(at, at + 10)
         losses, gradients = replay(*replayed.batch(at, at + 10))
         replayed._update(gradients)
         assert torch.equal(plain.losses[-1], losses)
-    for mine, theirs in ((plain.parameters, replayed.parameters), (plain.fixed, replayed.fixed)):
+    for mine, theirs in (
+        (plain.models.parameters, replayed.models.parameters),
+        (plain.models.fixed, replayed.models.fixed),
+    ):
         assert all(torch.equal(value, theirs[name]) for name, value in mine.items())
 
 
 def test_recording_leaves_the_stack_as_it_was(make, trial):
     plain, replayed = stack_of(make, trial, network), stack_of(make, trial, network)
-    Replay(replayed, *replayed.batch(0, 10))
+    Replay(replayed.models, *replayed.batch(0, 10))
     for stack in (plain, replayed):
         stack.step(0, 10)
     assert torch.equal(plain.losses[0], replayed.losses[0])
-    assert all(torch.equal(value, replayed.fixed[name]) for name, value in plain.fixed.items())
+    assert all(torch.equal(value, replayed.models.fixed[name]) for name, value in plain.models.fixed.items())
 
 
 class Counting(nn.Module):
@@ -105,7 +108,7 @@ class ByValue(nn.Module):
 def test_a_model_that_a_replay_would_get_wrong_is_not_recorded(make, trial, model):
     stack = stack_of(make, trial, model)
     with pytest.raises(CannotRecord):
-        Replay(stack, *stack.batch(0, 10))
+        Replay(stack.models, *stack.batch(0, 10))
 
 
 @pytest.mark.slow
@@ -113,11 +116,11 @@ def test_a_model_that_a_replay_would_get_wrong_is_not_recorded(make, trial, mode
 @pytest.mark.skipif(not has_compiler(), reason="there is no C++ compiler")
 def test_compiled_steps_have_the_numbers_of_plain_ones(make, trial):
     plain, fast = stack_of(make, trial, network), stack_of(make, trial, network)
-    replay = Replay(fast, *fast.batch(0, 10), compiled, TOLERANCE)
+    replay = Replay(fast.models, *fast.batch(0, 10), compiled, TOLERANCE)
     for at in range(0, 50, 10):
         plain.step(at, at + 10)
         losses, gradients = replay(*fast.batch(at, at + 10))
         fast._update(gradients)
         torch.testing.assert_close(plain.losses[-1], losses, rtol=1e-4, atol=1e-5)
-    for name, value in plain.fixed.items():
-        torch.testing.assert_close(value, fast.fixed[name], rtol=1e-4, atol=1e-5)
+    for name, value in plain.models.fixed.items():
+        torch.testing.assert_close(value, fast.models.fixed[name], rtol=1e-4, atol=1e-5)

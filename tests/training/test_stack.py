@@ -266,3 +266,23 @@ def test_rungs_end_trials_and_the_rest_go_on_as_if_they_were_alone(make, trial):
         alone = run(problem, trials, ALONE)
         for k, outcome in ended[2]:
             assert_same(outcome, alone[k])
+
+
+class Masked(nn.Module):
+    """A model that branches on a buffer, which is the same for all trials and never changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(5, 3)
+        self.register_buffer("mask", torch.ones(5))
+
+    def forward(self, x):
+        return self.layer(x * self.mask if bool(self.mask.any()) else x)
+
+
+def test_a_buffer_that_never_changes_may_decide(make, trial):
+    problem, trials = make(Masked), mixed_trials(trial)
+    assert calibrate(problem, trials, stack=6).width == 6
+    together, alone = stacked(problem, trials), run(problem, trials, ALONE)
+    for k in together:
+        assert_same(together[k], alone[k])

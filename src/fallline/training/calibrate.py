@@ -37,7 +37,7 @@ _WORTH_PROCESSES = 20.0
 _WORTH_COMPILING = 600.0
 """Seconds of stacked training below which trying the compiler costs more than it saves."""
 _FASTER = 1.15
-"""How many times the steps a second of the plain stack a compiled one must take."""
+"""How many times faster what is measured must be to be chosen in place of what is usual."""
 _OTHER = 1e-3
 """Share by which a loss or a gradient may differ between a stack and a trial alone."""
 
@@ -70,7 +70,9 @@ def calibrate(
             return Execution(width=widths[-1])
         rates = _rates(problem, group, widths)
     except CannotStack as error:
-        return _unstacked(problem, trials, processes, str(error))
+        return _unstacked(problem, trials, processes, str(error).removeprefix("the trials cannot be stacked: "))
+    except Exception as error:  # whatever a model does in a stack; its own mistakes show again when it trains alone
+        return _unstacked(problem, trials, processes, f"in a stack the model raises {type(error).__name__}: {error}")
     best = max(rates.values())
     single, cores = 1 / _step_alone(problem, group[0]), _cores(problem, trials, processes)
     if best <= single * cores:
@@ -80,10 +82,19 @@ def calibrate(
     width = max(width for width, rate in rates.items() if rate >= _ENOUGH * best)
     seconds = len(trials) * problem.epochs * _steps_an_epoch(problem) / rates[width]
     compile = seconds > _WORTH_COMPILING and _compiles(problem, group[:width], rates[width])
-    with at_most(1):
-        # on a machine that has other things to do, threads wait for each other longer than they compute
-        lone = 0 if compile else _rates(problem, group, [width])[width]
-    return Execution(width, compiled=compile, threads=1 if lone > rates[width] else 0)
+    hindered = not compile and _hindered(problem, group, width, rates[width])
+    return Execution(width, compiled=compile, threads=int(hindered))
+
+
+def _hindered(problem: Problem, trials: Sequence[Trial], width: int, rate: float) -> bool:
+    """Whether one thread is faster than all, twice: where others use the cores, threads wait for each other."""
+    for _ in range(2):
+        with at_most(1):
+            single = _rates(problem, trials, [width])[width]
+        if single < _FASTER * rate:
+            return False
+        rate = _rates(problem, trials, [width])[width]
+    return single > _FASTER * rate
 
 
 def _compiles(problem: Problem, trials: Sequence[Trial], rate: float) -> bool:
@@ -94,7 +105,7 @@ def _compiles(problem: Problem, trials: Sequence[Trial], rate: float) -> bool:
     batch = crew.batch(0, min(problem.batch_size, len(problem.train)))
     with threads(problem, len(trials)):
         try:
-            program = Replay(crew, *batch, compiled, TOLERANCE)
+            program = Replay(crew.models, *batch, compiled, TOLERANCE)
         except CannotRecord:
             return False
         return len(trials) / _seconds(lambda: program(*batch)) > _FASTER * rate
@@ -168,9 +179,9 @@ def _agree(problem: Problem, trials: Sequence[Trial]) -> None:
     """Raise `CannotStack` where a stack of two, of different seeds, finds other losses or gradients than each alone."""
     pair = [replace(trial, seed=seed, kind="search") for trial, seed in ((trials[0], 1), (trials[-1], 2))]
     stack = Stack(problem, [Course(k, trial) for k, trial in enumerate(pair)])
-    x, y = next(problem.valid.batches(problem.batch_size, stack.device))
-    scores = stack.scores(x, y)
-    losses, gradients = stack.gradients(*stack.batch(0, min(problem.batch_size, len(problem.train))))
+    x, y = next(problem.valid.batches(problem.batch_size, stack.models.device))
+    scores = stack.models.scores(x, y)
+    losses, gradients = stack.models.gradients(*stack.batch(0, min(problem.batch_size, len(problem.train))))
     for k, course in enumerate(stack.courses):
         single = Alone(problem, [course])
         with torch.no_grad():
@@ -179,13 +190,13 @@ def _agree(problem: Problem, trials: Sequence[Trial]) -> None:
         single.advance(lambda: True)
         found = {"loss": losses[k], "validation loss": torch.tensor(scores[0, k])}
         found |= {f"gradient of {name}": g[k] for name, g in gradients.items() if g is not None}
-        found |= {name: value[k] for name, value in stack.fixed.items()}
+        found |= {name: value[k] for name, value in stack.models.fixed.items()} | stack.models.common
         expected = {"loss": single.losses[0], "validation loss": torch.tensor(score)}
         expected |= {f"gradient of {name}": p.grad for name, p in single.model.named_parameters() if p.grad is not None}
         expected |= dict(single.model.named_buffers())
         wrong = [name for name, value in expected.items() if not _close(found.get(name), value)]
         if wrong:
-            raise CannotStack(f"a stacked trial would have another {wrong[0]} than the trial alone")
+            raise CannotStack(f"a stacked trial would have another {wrong[0]} than the trial alone.")
 
 
 def _close(found: Tensor | None, expected: Tensor) -> bool:

@@ -26,7 +26,7 @@ class Memory:
     def __init__(self, problem: Problem, trials: Sequence[Trial], limit: int | None = None) -> None:
         crew = Stack(problem, [Course(k, trial) for k, trial in enumerate(trials[:2])])
         self.bytes_per_trial = _of_a_step(problem, crew) // 2
-        self.limit = limit if limit is not None else int(_SHARE * _free(crew.device))
+        self.limit = limit if limit is not None else int(_SHARE * _free(crew.models.device))
 
     def allowed(self, widths: Sequence[int]) -> list[int]:
         """Those of the widths that fit, and the largest that does where a wanted one does not."""
@@ -49,9 +49,9 @@ def _of_a_step(problem: Problem, crew: Stack) -> int:
     size = min(problem.batch_size, len(problem.train))
     with threads(problem, 2), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         crew.step(0, size)
-    held = [*crew.parameters.values(), *crew.fixed.values()]
+    held = [*crew.models.parameters.values(), *crew.models.fixed.values()]
     held += [value for _, stepper in crew.steppers for states in stepper.states for value in states.values()]
-    gradients = list(crew.parameters.values())
+    gradients = list(crew.models.parameters.values())
     own = {tensor.untyped_storage().data_ptr() for tensor in held}
     activations = sum(size for place, size in kept.items() if place not in own)
     return int(sum(t.nbytes for t in [*held, *gradients]) + _TEMPORARY * activations)
