@@ -44,12 +44,12 @@ def test_digits(tmp_path: Path) -> None:
 def test_a_stacked_study_and_one_by_one_find_the_same() -> None:
     problem = load("digits")
     options: dict[str, Any] = {"trials": 4, "seeds": 2, "progress": False}
-    alone, stacked = (compare(problem, ["sgd", "adam", "nesterov"], stack=way, **options) for way in ("off", 12))
+    alone, stacked = (compare(problem, ["sgd", "adam", "adamw"], stack=way, **options) for way in ("off", 12))
     assert [rule.name for rule in alone.rules] == [rule.name for rule in stacked.rules]
     for mine, theirs in zip(alone.rules, stacked.rules, strict=True):
         for a, b in zip([*mine.search, *mine.tuned], [*theirs.search, *theirs.tuned], strict=True):
             assert (a.settings, a.seed, a.state, a.steps) == (b.settings, b.seed, b.state, b.steps)
-            # over 615 steps, to float32 tolerance
+            # over 615 steps; what is at the edge of stability makes more of the last bits
             losses = [[point.valid_loss for point in trial.curve] for trial in (a, b)]
             assert losses[0] == pytest.approx(losses[1], rel=1e-3, abs=1e-4)
 
