@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, library
 
 from ...kernels import cache
 from ...kernels.threads import team
@@ -94,7 +94,7 @@ def _compute(name: str, sizes: list[int], inputs: list[Tensor | None], outputs: 
     kernel(file, function, outputs[-1].dtype)(*sizes, *addresses)
 
 
-_LIBRARY: Any = vars(torch.library)["Library"]("fallline", "DEF")
+_LIBRARY: Any = library.Library("fallline", "DEF")  # type: ignore[no-untyped-call]
 _LIBRARY.define("compute(str name, int[] sizes, Tensor?[] inputs, Tensor(a!)[] outputs) -> ()")
 _LIBRARY.impl("compute", _compute, "CPU")
 _LIBRARY.impl("compute", lambda *_: None, "Meta")
