@@ -28,7 +28,8 @@ def recover(
     if as_json:
         print(json.dumps(asdict(saved), default=str))
         return
-    print(f"Saved {saved.trials} whole trials and {len(saved.studies)} studies into {saved.out}.")
+    studies = "1 study" if len(saved.studies) == 1 else f"{len(saved.studies)} studies"
+    print(f"Saved {saved.trials} whole trials and {studies} into {saved.out}.")
     for study in saved.studies:
         state = "complete" if study.trials >= study.planned else "incomplete"
         print(f"- {study.id}: {study.trials} of {study.planned} planned trials, {state}")
