@@ -9,9 +9,9 @@ later:
     result = resume("results")                                                                # goes on after Ctrl-C
     result = Result.load("results")                                                           # trains nothing
 
-Pure functions do the work: `search` says which trials a study has (`samplers` choose settings, `pruners` end trials
-early), `statistics` makes estimates, `summary` turns trials into a result. Effects are at the edges: `record` is the
-database, `work` calls the training and shares it among processes, `conduct` leads from one to the next.
+Pure functions do the work: `search/` says which trials a study has, `findings/` turns trials into a result. Effects are
+at the edges: `record/` is the database, `work` calls the training and shares it among processes, `conduct` leads from
+one to the next.
 """
 
 from __future__ import annotations
