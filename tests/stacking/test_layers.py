@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from benchmarks.models import MODELS
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from .both import Both, classes
 
@@ -110,6 +111,12 @@ CASES = {
     "batch norm, cumulative average": Case(lambda: nn.BatchNorm1d(4, momentum=None), (4,)),
     "batch norm without running statistics": Case(lambda: nn.BatchNorm2d(3, track_running_stats=False), (3, 4, 4)),
     "batch norm of a transposed input": Case(lambda: Function(lambda m, x: m.b(x.mT), b=nn.BatchNorm1d(5)), (3, 5)),
+    "weight norm": Case(
+        lambda: seq(
+            weight_norm(nn.Conv1d(2, 3, 2)), weight_norm(nn.Linear(4, 4), dim=1), weight_norm(nn.Linear(4, 2), dim=None)
+        ),
+        (2, 5),
+    ),
     "other norms": Case(lambda: seq(nn.GroupNorm(2, 4), nn.InstanceNorm2d(4, affine=True), nn.LayerNorm(3)), (4, 3, 3)),
     "root mean square norm": Case(lambda: nn.RMSNorm(4), (4,)),
     "pooling": Case(

@@ -96,3 +96,13 @@ class BatchNorm(Function):
         work, inputs = 4 * x.numel(), (x, weight, bias, small, mean, var, g)
         compute("normalization.backward", size, work, 3 * channels, ctx.sizes, inputs, (gx, gw, gb))
         return gx, None if weight is None else gw, None if bias is None else gb, None
+
+
+@form(torch._weight_norm)
+def weight_norm(stack: Stack, v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
+    """v (T, *), g (T, *) of length 1 but for `dim`, or (T) for one of -1: directions of unit length, times g."""
+    kept = dim + 1  # 0 keeps none
+    others = [axis for axis in range(1, v.dim()) if axis != kept]
+    scale = g.view(-1, *[1] * (v.dim() - 1)) if kept == 0 else g
+    y: Tensor = v * (scale / v.norm(2, others, keepdim=True))  # type: ignore[no-untyped-call]
+    return y
