@@ -104,5 +104,5 @@ def weight_norm(stack: Stack, v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
     kept = dim + 1  # 0 keeps none
     others = [axis for axis in range(1, v.dim()) if axis != kept]
     scale = g.view(-1, *[1] * (v.dim() - 1)) if kept == 0 else g
-    y: Tensor = v * (scale / v.norm(2, others, keepdim=True))  # type: ignore[no-untyped-call]
+    y: Tensor = v * (scale / v.norm(2, others, keepdim=True))
     return y
