@@ -19,14 +19,16 @@ def answer(result: Result, out: Path, as_json: bool) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    page = result.report(out / "report.html")
+    console = Console(highlight=False, markup=False)
+    # printed first: a disk that has no room for the report is no reason to show nothing
     if as_json:
         print(result.to_json())
     else:
-        console = Console(highlight=False, markup=False)
         console.print(result.table())
         for sentence in [*(difference.sentence for difference in result.differences), *result.notes]:
             console.print(Padding(Text(f"- {sentence}"), (0, 0, 0, 1)))
+    page = result.report(out / "report.html")
+    if not as_json:
         console.print(f"\nLook next at the report: {page}")
     if not result.complete:
         raise typer.Exit(INTERRUPTED)
