@@ -14,23 +14,28 @@ def plain(text: str) -> str:
     return escape(text, quote=False)
 
 
+def reach(at: tuple[float, float, float], thickness: float, colour: str) -> dict[str, Any]:
+    """The line through a marker from low to high; `at` is mean, low, high."""
+    mean, low, high = at
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [high - mean],
+        "arrayminus": [mean - low],
+        "thickness": thickness,
+        "width": 0,
+        "color": colour,
+    }
+
+
 def dot(
     look: Look, at: tuple[float, float, float], y: float, hover: str, rule: str, *, filled: bool = True
 ) -> dict[str, Any]:
     """A marker at the mean with a line from low to high; `at` is mean, low, high."""
-    mean, low, high = at
     return {
-        "x": [mean],
+        "x": [at[0]],
         "y": [y],
-        "error_x": {
-            "type": "data",
-            "symmetric": False,
-            "array": [high - mean],
-            "arrayminus": [mean - low],
-            "thickness": 2.4 if filled else 1.2,
-            "width": 0,
-            "color": look.colour,
-        },
+        "error_x": reach(at, 2.4 if filled else 1.2, look.colour),
         "mode": "markers",
         "marker": {
             "symbol": look.symbol if filled else f"{look.symbol}-open",

@@ -43,16 +43,17 @@ def places(model: nn.Module, tensors: Sequence[str], shares: Sequence[str]) -> l
     return [kept[known[name]] for name in tensors] + [[(model.get_submodule(name).__dict__, "p")] for name in shares]
 
 
-def constant_buffers(problem: Problem, trial: Trial, held: Sequence[Mapping[str, Tensor]]) -> set[str]:
-    """Names of the buffers that are the same in all models and that a training step leaves as they are, such as masks.
+def constant_buffers(
+    problem: Problem, trial: Trial, names: Sequence[str], held: Sequence[Mapping[str, Tensor]]
+) -> set[str]:
+    """Those of the buffers `names` that are the same in all models and that a step leaves alone, such as masks.
 
     Trials share them: what branches on their values can then be stacked.
     """
-    model = problem.build(trial.seed, trial.own)
-    names = [name for name, _ in model.named_buffers()]
     same = {name for name in names if all(torch.equal(held[0][name], other[name]) for other in held[1:])}
     if not same:
         return set()
+    model = problem.build(trial.seed, trial.own)
     x, _ = next(problem.train.batches(problem.batch_size, next(model.parameters()).device))
     with torch.no_grad(), seeded(0):
         model(x)

@@ -36,7 +36,8 @@ class Models:
         self.shares: Shares = dropout_shares(chosen)
         held = [dict([*model.named_parameters(), *model.named_buffers()]) for model in chosen]
         trained = {name for name, p in self.skeleton.named_parameters() if p.requires_grad}
-        same = constant_buffers(problem, trials[0], held)
+        buffers = [name for name, _ in self.skeleton.named_buffers()]
+        same = constant_buffers(problem, trials[0], buffers, held)
         stacked = {name: torch.stack([tensors[name].detach() for tensors in held]) for name in held[0]}
         self.parameters = {name: value.requires_grad_() for name, value in stacked.items() if name in trained}
         self.fixed = {name: value for name, value in stacked.items() if name not in trained and name not in same}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..marks import plain, rows
+from ..marks import plain, reach, rows
 from . import Panel, View, picture
 
 if TYPE_CHECKING:
@@ -64,15 +64,7 @@ def _mark(estimate: Estimate, y: float, mark: dict[str, Any], name: str, thickne
     return {
         "x": [mean],
         "y": [y],
-        "error_x": {
-            "type": "data",
-            "symmetric": False,
-            "array": [high - mean],
-            "arrayminus": [mean - low],
-            "thickness": thickness,
-            "width": 0,
-            "color": mark["color"],
-        },
+        "error_x": reach((mean, low, high), thickness, mark["color"]),
         "mode": "markers",
         "marker": mark,
         "cliponaxis": False,
