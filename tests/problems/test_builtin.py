@@ -135,7 +135,9 @@ def test_a_directory_that_is_named_is_never_left_for_a_download(tmp_path, monkey
         fetch(SET)
 
 
-@pytest.mark.parametrize("damage", [CONTENT[:-1], gzip.compress(CONTENT)[:-20], gzip.compress(b"other")])
+@pytest.mark.parametrize(
+    "damage", [CONTENT[:-1], gzip.compress(CONTENT)[:-20], gzip.compress(b"other")], ids=["raw", "cut", "other"]
+)
 def test_a_damaged_file_is_told(tmp_path, damage):
     (tmp_path / "a.gz").write_bytes(damage)
     with pytest.raises(FalllineError, match=r"a.gz (is damaged|cannot be read)"):
@@ -158,7 +160,9 @@ def test_a_damaged_copy_in_the_cache_is_downloaded_again(monkeypatch):
     assert gzip.decompress(cached().read_bytes()) == CONTENT
 
 
-@pytest.mark.parametrize("content", [gzip.compress(b"other"), b"<html>", gzip.compress(CONTENT)[:-9]])
+@pytest.mark.parametrize(
+    "content", [gzip.compress(b"other"), b"<html>", gzip.compress(CONTENT)[:-9]], ids=["other", "page", "cut"]
+)
 def test_what_is_not_the_published_file_is_not_kept(monkeypatch, content):
     monkeypatch.setattr(download, "urlopen", answer(content))
     with pytest.raises(FalllineError, match=r"SHA-256 differs.*--data DIR"):
