@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from ..rules.rule import Rule
-from . import cpu, threads
-from .stepper import KERNEL_DTYPES, by_text, kernel_plan
+from ..rules.trace import together
+from . import cpu, text, threads
+from .stepper import KERNEL_DTYPES, kernel_plan
 
 
 class StackedStepper:
@@ -80,9 +81,11 @@ class StackedStepper:
     def _by_text(self, gradients: Sequence[Tensor]) -> None:
         before, after = self.width, self.width + len(self.rule.numbers)
         for k, row in enumerate(self.rows):
+            items = []
             for p, g, states in zip(self.parameters, gradients, self.states, strict=True):
                 tensors = [p[k], *(state[k] for state in states.values())]
-                row[after:] = by_text(self.rule, tensors, g[k], row[:before], row[before:after])
+                items.append(text.Item(tensors, g[k], row[:before], row[before:after]))
+            row[after:] = together([text.steps(self.rule, item) for item in items])[-1]
 
     def set(self, hyper: str, value: float) -> None:
         """Give a hyper-parameter the same value in all trials."""

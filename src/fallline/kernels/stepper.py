@@ -1,7 +1,7 @@
 """Stepping tensors by one rule: those that fit a kernel gathered in one call, the others by the rule's own text.
 
-A `Stepper` is fed the parameters of one step, then run. What a kernel needs to know of a parameter and its states is
-checked once and remembered in a `Slot`; every step then only compares addresses.
+A `Stepper` is fed the parameters of one step, then its `steps` are run. What a kernel needs to know of a parameter and
+its states is checked once and remembered in a `Slot`; every step then only compares addresses.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..rules.rule import Rule
-from ..rules.trace import replay, trace
-from . import cpu, threads
+from ..rules.trace import Walk, conditions, trace
+from . import cpu, text, threads
 from .plan import Plan, UnknownOperation, plan
 
 KERNEL_DTYPES = {getattr(torch, name): name for name in cpu.DTYPES}
-_COMPUTED_IN = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 
 
 class Slot(NamedTuple):
@@ -77,6 +76,7 @@ class Stepper:
         self.batches: dict[torch.dtype, _Batch] = {}
         self.stepped: list[Tensor] = []
         self.gradients: list[Tensor] = []
+        self.items: list[tuple[text.Item, dict[str, Any]]] = []
 
     def add(
         self,
@@ -85,7 +85,7 @@ class Stepper:
         numbers: tuple[float, ...],
         start: Callable[[Tensor, dict[str, Any]], None],
     ) -> None:
-        """Step every parameter that has a gradient with the hyper-parameters `numbers`, at the latest in `run`.
+        """Step every parameter that has a gradient with the hyper-parameters `numbers`, once `steps` are run.
 
         `start(p, state)` makes the states, and the count `step`, that a parameter lacks; it is not called for a rule
         that needs neither.
@@ -125,8 +125,16 @@ class Stepper:
             self.stepped.append(p)
             self.gradients.append(g)
 
-    def run(self) -> None:
-        """Do all steps that were added and are not done yet."""
+    def steps(self) -> list[Walk]:
+        """The steps that were added and are not done: to be run with those of all of an optimizer's steppers."""
+        return [self._by_kernel(), *(self._item(item, state) for item, state in self.items)]
+
+    def _item(self, item: text.Item, state: dict[str, Any]) -> Walk:
+        after = yield from text.steps(self.rule, item)
+        state.update(zip(self.carried, after, strict=True))
+
+    def _by_kernel(self) -> Walk:
+        yield from ()
         for dtype, batch in self.batches.items():
             assert self.plan is not None
             kernel = self.kernels.get(dtype)
@@ -139,7 +147,6 @@ class Stepper:
         if self.stepped:
             # memory was written behind autograd's back; a stale graph must notice
             torch.autograd.graph.increment_version(self.stepped)
-        self.begin()
 
     def _slot(self, p: Tensor, state: dict[str, Any]) -> Slot | None:
         """The parameter's slot, or None where a kernel cannot take it."""
@@ -157,32 +164,16 @@ class Stepper:
         if g.layout is not torch.strided:
             raise InputError(f"{self.rule.name} was given a sparse gradient; it takes dense gradients only.")
         carried = [state[name] for name in self.carried]
-        after = by_text(self.rule, (p, *(state[key] for key in self.keys)), g, (t, *numbers), carried)
-        state.update(zip(self.carried, after, strict=True))
-
-
-def by_text(
-    rule: Rule, tensors: Sequence[Tensor], g: Tensor, numbers: Sequence[float], carried: Sequence[float]
-) -> list[float]:
-    """Step a parameter and its states by the rule's text; returns the carried numbers' new values.
-
-    `tensors` are the parameter and its states, `numbers` the step and the hyper-parameters.
-    """
-    values = [_computable(x.detach()) for x in (tensors[0], g, *tensors[1:])]
-    # the graph, not the function: it never changes its inputs, and numbers follow float64's rules as in a kernel
-    by_name = dict(zip(("t", *rule.hypers), map(np.float64, numbers), strict=True))
-    with torch.no_grad(), np.errstate(all="ignore"):
-        out = replay(trace(rule), (*values, *map(np.float64, carried)), by_name, {})
-        # an input that is an output too must be taken before it is written
-        out = tuple(value.clone() if any(value is x for x in values) else value for value in out)
-        for tensor, value in zip(tensors, out, strict=False):
-            tensor.copy_(torch.view_as_complex(value) if tensor.is_complex() else value)
-    return [float(value) for value in out[len(tensors) :]]
+        item = text.Item((p, *(state[key] for key in self.keys)), g, (t, *numbers), carried)
+        self.items.append((item, state))
 
 
 def kernel_plan(rule: Rule) -> Plan | None:
     """The rule's plan, or None where it is to be stepped by its text."""
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        return None
+    graph = trace(rule)
+    if rule.otherwise or rule.shapes or "scalar" in graph.kinds.values() or conditions(rule):
         return None
     try:
         return plan(rule)
@@ -226,9 +217,3 @@ def _kernel_can_take(p: Tensor, states: Sequence[Tensor]) -> bool:
     # PyTorch keeps the strides of a tensor that fills its memory without gaps or overlaps, and of no other
     dense = torch.empty_like(p, memory_format=torch.preserve_format).stride()
     return all(s.stride() == dense for s in tensors)
-
-
-def _computable(tensor: Tensor) -> Tensor:
-    """The tensor as a rule's text should see it: half types in float32, complex numbers as pairs."""
-    tensor = torch.view_as_real(tensor) if tensor.is_complex() else tensor
-    return tensor.to(_COMPUTED_IN.get(tensor.dtype, tensor.dtype))

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from ..errors import InputError, unknown
 from ..kernels.stepper import Stepper
+from ..kernels.text import fresh
 from ..rules import ascend
 from ..rules.rule import Rule
-from ..rules.trace import trace
+from ..rules.trace import together, trace
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 
@@ -127,17 +128,21 @@ class RuleOptimizer(torch.optim.Optimizer):
                 loss = closure()
         used: dict[Rule, Stepper] = {}
         for group in self.param_groups:
-            rule, values = self.read(group)
+            whole, values = self.read(group)
             if group["maximize"]:
-                rule = ascend(rule)
-            stepper = self._stepper(rule)
-            if rule not in used:
-                used[rule] = stepper
+                whole = ascend(whole)
+            for rule, params in _shared_out(whole, group):
+                stepper = self._stepper(rule)
+                if rule not in used:
+                    used[rule] = stepper
+                    stepper.begin()
+                numbers = tuple([float(values[name]) for name in rule.hypers])
+                stepper.add(params, self.state, numbers, partial(self._start, rule, values))
+        try:
+            together([step for stepper in used.values() for step in stepper.steps()])
+        finally:
+            for stepper in used.values():
                 stepper.begin()
-            numbers = tuple([float(values[name]) for name in rule.hypers])
-            stepper.add(group["params"], self.state, numbers, partial(self._start, rule, values))
-        for stepper in used.values():
-            stepper.run()
         return loss
 
     def _stepper(self, rule: Rule) -> Stepper:
@@ -154,11 +159,18 @@ class RuleOptimizer(torch.optim.Optimizer):
         """
         state["step"] = int(state.get("step", any(value is not None for value in state.values())))
         for name in rule.states:
-            said = rule.starts.get(name, 0.0)
-            number = float(values[said]) if isinstance(said, str) else said
-            start = complex(number, number) if p.is_complex() else number  # each part is stepped on its own
             key = self.state_names.get(name, name)
             if state.get(key) is None:
-                state[key] = torch.full_like(p, start, memory_format=torch.preserve_format, requires_grad=False)
+                state[key] = fresh(rule, name, p, values)
         for name, number in rule.numbers.items():
             state[name] = float(state.get(name, number))
+
+
+def _shared_out(rule: Rule, group: Mapping[str, Any]) -> Iterable[tuple[Rule, list[Tensor]]]:
+    """The group's parameters by the rule that steps them: a rule for matrices names another for the rest."""
+    if rule.otherwise is None:
+        return [(rule, group["params"])]
+    parts: dict[Rule, list[Tensor]] = {}
+    for p in group["params"]:
+        parts.setdefault(rule.of_shape(p.shape, group.get("elementwise", False)), []).append(p)
+    return parts.items()

@@ -12,7 +12,7 @@ A rule takes the parameter `p`, its gradient `g` and its states, and gives the n
 - change it with a modifier, which gives a rule again: `adamw = decoupled(adam, name="adamw")`;
 - trace it: `trace(adam)` is the graph that kernels, equations, cost sheets and stubs are made from.
 
-A new rule is one new function in one of these files; every module of this package is read at import.
+A new rule is one new function in a file of `families/`, all of which are read at import.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
+from . import families
 from .hyper import Hyper, Interval, Range, at_least, between, linear, log, one_minus_log
 from .modifier import modifier, named
 from .modifiers import amsgrad, ascend, decoupled, l1, l2
-from .ops import maximum, minimum, where
-from .rule import REGISTRY, Rule, carried, get, initial, names, register, rule
+from .ops import columns, maximum, minimum, numel, rows, sqrt, total, when, where
+from .rule import REGISTRY, Rule, carried, get, initial, names, register, rule, shaped
 from .trace import trace
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "at_least",
     "between",
     "carried",
+    "columns",
     "decoupled",
     "get",
     "initial",
@@ -50,12 +52,18 @@ __all__ = [
     "modifier",
     "named",
     "names",
+    "numel",
     "one_minus_log",
     "register",
+    "rows",
     "rule",
+    "shaped",
+    "sqrt",
+    "total",
     "trace",
+    "when",
     "where",
 ]
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+for _module in pkgutil.iter_modules(families.__path__):
+    importlib.import_module(f"{families.__name__}.{_module.name}")

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, overload
 
 from ..errors import RuleError
 from .hyper import Hyper, read_hyper
@@ -15,7 +15,11 @@ from .rule import Rule, _annotations, _states, register
 Modify = Callable[..., Rule]
 
 
-def modifier(function: Callable[..., Any]) -> Modify:
+@overload
+def modifier(function: Callable[..., Any], /) -> Modify: ...
+@overload
+def modifier(*, evaluation: Callable[..., Any]) -> Callable[[Callable[..., Any]], Modify]: ...
+def modifier(function: Callable[..., Any] | None = None, /, *, evaluation: Callable[..., Any] | None = None) -> Any:
     """Make a function a modifier of rules.
 
     The function takes `step` (the inner rule), `p`, `g`, its own state tensors and `*state`, then by keyword the inner
@@ -23,8 +27,15 @@ def modifier(function: Callable[..., Any]) -> Modify:
     `step(p, g, *state, **hyper)` and returns the new `p`, its own new states and the inner rule's.
 
     The modifier is called as `modified = function(rule)`, or with new defaults and a name to register the result
-    under: `adamw = decoupled(adam, name="adamw", weight_decay=1e-2)`.
+    under: `adamw = decoupled(adam, name="adamw", weight_decay=1e-2)`. Of a rule for matrices it modifies the rule for
+    the rest too. `evaluation` gives the weights to evaluate at, as told at `Rule`.
     """
+    if function is None:
+        return lambda function: _modifier(function, evaluation)
+    return _modifier(function, evaluation)
+
+
+def _modifier(function: Callable[..., Any], evaluation: Callable[..., Any] | None) -> Modify:
     notes = _annotations(function)
     own_states, _, own_starts = _states(_own_parameters(function), notes)
     own_hypers = _own_hypers(function, notes)
@@ -44,6 +55,8 @@ def modifier(function: Callable[..., Any]) -> Modify:
             hypers={**rule.hypers, **own_hypers},
             given_title="",
             parts=(*rule.parts, function),
+            otherwise=rule.otherwise and compose(rule.otherwise),
+            evaluation=evaluation or rule.evaluation,
         )
 
     def modify(

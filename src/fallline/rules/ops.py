@@ -72,3 +72,37 @@ def exp(x: Any) -> Any:
 def cos(x: Any) -> Any:
     """The cosine of an angle in radians."""
     return x.cos() if isinstance(x, torch.Tensor) else math.cos(x)
+
+
+@_traceable
+def when(condition: Any, a: Any, b: Any) -> Any:
+    """`a` where a number's condition holds, else `b`, and only that side is computed.
+
+    For what is done every so many steps: `when(t % every == 0, inverse_root(s, 4), root)`. The condition may depend on
+    the step, hyper-parameters and carried numbers.
+    """
+    return a if condition else b
+
+
+@_traceable
+def total(x: Any) -> Any:
+    """The sum of `x` over all elements of all parameters that an optimizer steps (of all rules that it steps by)."""
+    return x.sum()
+
+
+@_traceable
+def numel(x: Any) -> Any:
+    """The number of elements of a tensor."""
+    return float(x.numel())
+
+
+@_traceable
+def rows(x: Any) -> Any:
+    """The number of a matrix's rows."""
+    return float(x.shape[-2])
+
+
+@_traceable
+def columns(x: Any) -> Any:
+    """The number of a matrix's columns."""
+    return float(x.shape[-1])

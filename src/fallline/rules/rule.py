@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import types
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any, overload
 
@@ -16,9 +17,35 @@ from .hyper import Hyper, Range, read_hyper
 
 @dataclass(frozen=True)
 class initial:
-    """Annotation of a state tensor that starts elsewhere than at zero: at a number, or at a hyper-parameter's value."""
+    """Annotation of a state tensor that starts elsewhere than at zero.
+
+    At a number, at a hyper-parameter's value (its name), at the parameter itself (`"p"`), or, for a square matrix, at
+    the identity (`"eye"`).
+    """
 
     value: float | str
+
+
+class shaped:
+    """Annotation of a state tensor of another shape than the parameter's: its last dimensions.
+
+    `shaped("rows", 1)` is one number a row; `shaped("columns", "columns")` a square matrix; `shaped("rank", "columns")`
+    has a hyper-parameter's value for its height. `"smaller"` and `"larger"` are the lesser and the greater of the two
+    sides. Dimensions before the last two stay as the parameter has them.
+    """
+
+    def __init__(self, *sides: int | str) -> None:
+        self.sides = sides
+
+    def __str__(self) -> str:
+        return " x ".join(map(str, self.sides))
+
+    def shape(self, of: Sequence[int], values: Mapping[str, float]) -> tuple[int, ...]:
+        """The state's shape for a parameter of shape `of`, with the hyper-parameters' values."""
+        rows, columns = of[-2:]
+        known = {"rows": rows, "columns": columns, "smaller": min(rows, columns), "larger": max(rows, columns)}
+        sides = (s if isinstance(s, int) else known.get(s, 0) or int(values[s]) for s in self.sides)
+        return (*of[:-2], *sides)
 
 
 @dataclass(frozen=True)
@@ -33,6 +60,12 @@ class Rule:
     """An update rule: `function(p, g, *states, t=step, **hypers) -> (p, *states)`, on tensors of any shape.
 
     Calling a rule runs its text as it stands, which is the reference for every kernel. `t` counts from 1.
+
+    A rule with an `otherwise` is a rule for matrices: a parameter of fewer than two dimensions, or with a side longer
+    than `largest`, is stepped by the other. Where it is `flat`, its text sees a tensor of more than two dimensions as
+    the matrix of its first dimension by all others. `evaluation` gives the weights to evaluate a model at, where these
+    are not the ones that are trained (an average): `evaluation(p, ...)`, its further arguments states and
+    hyper-parameters by name.
     """
 
     name: str
@@ -45,6 +78,11 @@ class Rule:
     summary: str = ""
     given_title: str = ""
     parts: tuple[Callable[..., Any], ...] = ()
+    shapes: Mapping[str, shaped] = field(default_factory=dict)
+    otherwise: Rule | None = None
+    flat: bool = False
+    largest: int | None = None
+    evaluation: Callable[..., Any] | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **{**self.defaults, **kwargs})
@@ -79,6 +117,25 @@ class Rule:
     def source(self) -> str:
         """The text of the rule and of the modifiers around it, the innermost first."""
         return "\n".join(_source(part) for part in self.parts)
+
+    def of_shape(self, shape: Sequence[int], elementwise: bool = False) -> Rule:
+        """The rule that steps a parameter of that shape: this one, or what it names for all that is no matrix."""
+        if self.otherwise is None:
+            return self
+        too_long = self.largest is not None and max(self.view(shape), default=0) > self.largest
+        return self.otherwise if elementwise or len(shape) < 2 or too_long else self
+
+    def view(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape in which the rule's text sees a parameter of that shape."""
+        return (shape[0], math.prod(shape[1:])) if self.flat and len(shape) > 2 else tuple(shape)
+
+    def evaluated(self, p: Any, states: Mapping[str, Any], values: Mapping[str, float]) -> Any:
+        """The weights to evaluate a model at."""
+        if self.evaluation is None:
+            return p
+        named = {**self.defaults, **values, **states}
+        wanted = list(inspect.signature(self.evaluation).parameters)[1:]
+        return self.evaluation(p, **{name: named[name] for name in wanted})
 
     def check(self, settings: Mapping[str, Any]) -> dict[str, float]:
         """The settings as floats. Raises `InputError` for a name the rule lacks or a value it does not allow."""
@@ -127,7 +184,16 @@ def _home(rule: Rule) -> str:
 @overload
 def rule(function: Callable[..., Any], /) -> Rule: ...
 @overload
-def rule(*, paper: str = "", name: str | None = None, title: str = "") -> Callable[[Callable[..., Any]], Rule]: ...
+def rule(
+    *,
+    paper: str = "",
+    name: str | None = None,
+    title: str = "",
+    otherwise: Rule | None = None,
+    flat: bool = False,
+    largest: int | None = None,
+    evaluation: Callable[..., Any] | None = None,
+) -> Callable[[Callable[..., Any]], Rule]: ...
 def rule(
     function: Callable[..., Any] | None = None,
     /,
@@ -135,19 +201,38 @@ def rule(
     paper: str = "",
     name: str | None = None,
     title: str = "",
+    otherwise: Rule | None = None,
+    flat: bool = False,
+    largest: int | None = None,
+    evaluation: Callable[..., Any] | None = None,
 ) -> Any:
     """Make a function an update rule.
 
     The function takes the parameter `p`, its gradient `g` and the state tensors by position; `t` (the step, from 1) and
     the hyper-parameters, each with a default, by keyword. It returns the new `p` and the new states, in that order.
+    `otherwise`, `flat`, `largest` and `evaluation` are told at `Rule`. A rule for matrices has the hyper-parameters of
+    its `otherwise` too; where both have one, its own default holds.
     Raises `RuleError` when the signature is another one.
     """
 
     def decorate(function: Callable[..., Any]) -> Rule:
         called = name or str(getattr(function, "__name__", type(function).__name__))
-        return register(_read(function, paper, called, title))
+        read = _read(function, paper, called, title)
+        if otherwise is not None:
+            read = _for_matrices(read, otherwise, flat, largest)
+        return register(replace(read, evaluation=evaluation))
 
     return decorate if function is None else decorate(function)
+
+
+def _for_matrices(rule: Rule, otherwise: Rule, flat: bool, largest: int | None) -> Rule:
+    own = tuple(rule.hypers)
+
+    def function(p: Any, g: Any, *states: Any, t: Any, **hypers: Any) -> Any:
+        return rule.function(p, g, *states, t=t, **{name: hypers[name] for name in own})
+
+    hypers = {**otherwise.hypers, **rule.hypers}
+    return replace(rule, function=function, hypers=hypers, otherwise=otherwise, flat=flat, largest=largest)
 
 
 def _read(function: Callable[..., Any], paper: str, name: str, title: str) -> Rule:
@@ -167,11 +252,12 @@ def _read(function: Callable[..., Any], paper: str, name: str, title: str) -> Ru
         hypers[parameter.name] = read_hyper(parameter.name, parameter.default, notes.get(parameter.name, ()))
     states, numbers, starts = _states(positional[2:], notes)
     for state, start in starts.items():
-        if isinstance(start, str) and start not in hypers:
+        if isinstance(start, str) and start not in (*hypers, "p", "eye"):
             raise RuleError(
                 f"state {state!r} of rule {name!r} starts at {start!r}, which is none of its hyper-parameters."
             )
-    return Rule(name, function, paper, states, numbers, hypers, starts, _summary(function), title, (function,))
+    shapes = _shapes(positional[2:], notes)
+    return Rule(name, function, paper, states, numbers, hypers, starts, _summary(function), title, (function,), shapes)
 
 
 _RESERVED = {"step", "params", "betas", "maximize", "foreach", "fused", "capturable", "differentiable"}
@@ -204,6 +290,11 @@ def _states(
         if start is not None:
             starts[parameter.name] = start.value
     return tuple(states), numbers, starts
+
+
+def _shapes(parameters: list[inspect.Parameter], notes: Mapping[str, tuple[Any, ...]]) -> dict[str, shaped]:
+    marks = {p.name: [m for m in notes.get(p.name, ()) if isinstance(m, shaped)] for p in parameters}
+    return {name: found[0] for name, found in marks.items() if found}
 
 
 def _parameters(function: Callable[..., Any], name: str) -> tuple[list[inspect.Parameter], list[inspect.Parameter]]:

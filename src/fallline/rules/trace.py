@@ -10,10 +10,10 @@ import linecache
 import operator
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache, reduce
 from types import FrameType
 from typing import Any
 
@@ -21,17 +21,25 @@ from torch import fx
 from torch.fx.proxy import GraphAppendingTracer, TraceError
 
 from ..errors import RuleError
+from . import ops
 from .rule import Rule, is_rule_text
 
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """A traced rule: the `torch.fx` nodes, its inputs by name, and its outputs (`p`, state tensors, state numbers)."""
+    """A traced rule: the `torch.fx` nodes, its inputs by name, and its outputs (`p`, state tensors, state numbers).
+
+    `kinds` tells of every node whether it is a `"tensor"`, a `"scalar"` (one value a tensor: a norm, or the sum over
+    all gradients) or a `"number"` that depends on no tensor. `rounds` are the sums over all parameters, those together
+    that wait for the same ones before them.
+    """
 
     nodes: tuple[fx.Node, ...]
     inputs: Mapping[str, fx.Node]
     outputs: tuple[fx.Node, ...]
     labels: Mapping[fx.Node, str]
+    kinds: Mapping[fx.Node, str]
+    rounds: tuple[tuple[fx.Node, ...], ...]
 
 
 @lru_cache(maxsize=None)
@@ -53,13 +61,17 @@ def trace(rule: Rule) -> Graph:
             raise _untraceable(rule, error) from error
     outputs = _outputs(rule, out, len(positional) - 1)
     nodes = _needed(graph, outputs)
-    _check_kinds(rule, nodes, inputs, outputs)
+    kinds = _kinds(rule, nodes, inputs)
+    _check_kinds(rule, nodes, kinds, outputs)
+    nodes, rounds = _by_rounds(nodes)
     named = dict(zip(outputs, ("p", *positional[2:]), strict=True)) | names | _brought(nodes)
     return Graph(
         nodes,
         inputs,
         outputs,
         {node: named[node] for node in nodes if node in named and node is not outputs[0]},
+        kinds,
+        rounds,
     )
 
 
@@ -73,24 +85,66 @@ class _Tracer(GraphAppendingTracer):
         return super().create_proxy(kind, target, args, kwargs, *more, **named)
 
 
-def _check_kinds(rule: Rule, nodes: Sequence[fx.Node], inputs: Mapping[str, fx.Node], out: Sequence[fx.Node]) -> None:
-    """Tensors where tensors belong, numbers where numbers do."""
-    tensors = {inputs[name] for name in ("p", "g", *rule.states)}
+_OF_ALL_ELEMENTS = {"sum", "mean", "norm", "vector_norm", "amax", "amin", "max", "min"}
+_OF_SHAPE = {ops.numel, ops.rows, ops.columns}
+
+
+def reduces(node: fx.Node) -> bool:
+    """Whether the node makes one value of a whole tensor."""
+    if node.target is ops.total:
+        return True
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    home = getattr(node.target, "__module__", "torch") or "torch"
+    plain = len(node.args) == 1 and not node.kwargs
+    return plain and name in _OF_ALL_ELEMENTS and home.partition(".")[0] == "torch"
+
+
+def _kinds(rule: Rule, nodes: Sequence[fx.Node], inputs: Mapping[str, fx.Node]) -> dict[fx.Node, str]:
+    tensors = {"p", "g", *rule.states}
+    kinds = {node: "tensor" if name in tensors else "number" for name, node in inputs.items()}
     for node in nodes:
-        if tensors.intersection(node.all_input_nodes):
-            tensors.add(node)
-        elif node.op == "call_method" or getattr(node.target, "__module__", "") in (None, "torch", "torch._C"):
+        args = {kinds[arg] for arg in node.all_input_nodes}
+        whole = node.target in _OF_SHAPE or reduces(node)
+        kinds[node] = next((k for k in ("tensor", "scalar") if k in args and not (whole and k == "tensor")), "number")
+        if whole and args:
+            kinds[node] = "scalar"
+    return kinds
+
+
+def _check_kinds(rule: Rule, nodes: Sequence[fx.Node], kinds: Mapping[fx.Node, str], out: Sequence[fx.Node]) -> None:
+    """Tensors where tensors belong, numbers where numbers do."""
+    for node in nodes:
+        if node.target is ops.when and kinds.get(node.all_input_nodes[0]) != "number":
+            raise RuleError(
+                f"rule {rule.name!r} decides with `when` on a value of a tensor; use `where`, or decide on t and "
+                "hyper-parameters alone."
+            )
+        if kinds[node] != "number" or not node.all_input_nodes:
+            continue
+        if node.op == "call_method" or getattr(node.target, "__module__", "") in (None, "torch", "torch._C"):
             name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "it")
             raise RuleError(
                 f"rule {rule.name!r} applies `{name}` of tensors to a number; use `x ** 0.5` or fallline.rules.ops "
                 "(where, maximum, minimum, sqrt, exp, cos)."
             )
-        elif node.target is operator.invert:
+        if node.target is operator.invert:
             raise RuleError(f"rule {rule.name!r} negates a number's condition with `~`; write `t != 1`, say.")
     for name, node in zip(("p", *rule.states, *rule.numbers), out, strict=True):
-        if (node in tensors) == (name in rule.numbers):
-            kinds = ("a tensor", "a number") if name in rule.numbers else ("a number", "a tensor")
-            raise RuleError(f"rule {rule.name!r} returns {kinds[0]} as {name}, which must be {kinds[1]}.")
+        if (kinds[node] == "tensor") == (name in rule.numbers):
+            given = ("a tensor", "a number") if name in rule.numbers else ("a number", "a tensor")
+            raise RuleError(f"rule {rule.name!r} returns {given[0]} as {name}, which must be {given[1]}.")
+
+
+def _by_rounds(nodes: Sequence[fx.Node]) -> tuple[tuple[fx.Node, ...], tuple[tuple[fx.Node, ...], ...]]:
+    """The nodes with each round's sums before all that waits for them, and these sums."""
+    depth: dict[fx.Node, int] = {}
+    for node in nodes:
+        before = max((depth.get(arg, 0) for arg in node.all_input_nodes), default=0)
+        depth[node] = before + (node.target is ops.total)
+    count = max(depth.values(), default=0)
+    sums = [tuple(n for n in nodes if n.target is ops.total and depth[n] == k) for k in range(1, count + 1)]
+    order = sorted(nodes, key=lambda node: 2 * depth[node] - (node.target is ops.total))
+    return tuple(order), tuple(sums)
 
 
 def input_names(rule: Rule) -> tuple[str, ...]:
@@ -103,11 +157,37 @@ def replay(
     positional: Sequence[Any],
     keywords: Mapping[str, Any],
     after: Mapping[fx.Node, Callable[[Any], Any]],
+    choices: Mapping[fx.Node, bool] | None = None,
 ) -> tuple[Any, ...]:
-    """Run a graph again on any values; what a node gave is passed through `after[node]` before others see it."""
+    """Run a graph again on any values; what a node gave is passed through `after[node]` before others see it.
+
+    `choices` tells of each `when` whether its first side is taken. Sums over all parameters are those of this one.
+    """
+    (out,) = together([walk(graph, positional, keywords, after, choices)])
+    return tuple(out)
+
+
+Walk = Generator[tuple[Any, ...], tuple[Any, ...], Any]
+"""A step under way: yields its part of every sum of a round, is sent the sums, and gives what it has made."""
+
+
+def walk(
+    graph: Graph,
+    positional: Sequence[Any],
+    keywords: Mapping[str, Any],
+    after: Mapping[fx.Node, Callable[[Any], Any]] | None = None,
+    choices: Mapping[fx.Node, bool] | None = None,
+) -> Walk:
+    """Run a graph on any values, stopping wherever it needs the sums over all parameters."""
+    after, choices = after or {}, choices or {}
     given = dict(zip(graph.inputs, positional, strict=False)) | dict(keywords)
     values: dict[fx.Node, Any] = {node: given[name] for name, node in graph.inputs.items() if name in given}
+    last = {sums[-1]: sums for sums in graph.rounds}
     for node in graph.nodes:
+        if node in choices:
+            side = node.args[1] if choices[node] else node.args[2]
+            values[node] = fx.map_arg(side, values.__getitem__)
+            continue
         args = fx.map_arg(node.args, values.__getitem__)
         kwargs = fx.map_arg(node.kwargs, values.__getitem__)
         target: Any = node.target
@@ -115,7 +195,63 @@ def replay(
         if isinstance(value, fx.Proxy) and node in graph.labels:
             value.node.meta["label"] = graph.labels[node]
         values[node] = after[node](value) if node in after else value
+        if node in last:
+            sums = yield tuple(values[one] for one in last[node])
+            values.update(zip(last[node], sums, strict=True))
     return tuple(values[node] for node in graph.outputs)
+
+
+def together(walks: Iterable[Walk]) -> list[Any]:
+    """Take steps side by side: wherever they need the sums over all parameters, all of them have come that far."""
+    under_way: dict[int, tuple[Walk, tuple[Any, ...] | None]] = {k: (step, None) for k, step in enumerate(walks)}
+    done: dict[int, Any] = {}
+    while under_way:
+        parts: dict[int, tuple[Any, ...]] = {}
+        for k, (step, sums) in under_way.items():
+            try:
+                parts[k] = next(step) if sums is None else step.send(sums)
+            except StopIteration as end:
+                done[k] = end.value
+        # rules of one optimizer may differ in how often they sum; the first round of each is one round
+        count = max(map(len, parts.values()), default=0)
+        all_sums = [_sum([part[i] for part in parts.values() if i < len(part)]) for i in range(count)]
+        under_way = {k: (under_way[k][0], tuple(all_sums[: len(part)])) for k, part in parts.items()}
+    return [done[k] for k in sorted(done)]
+
+
+def _sum(parts: Sequence[Any]) -> Any:
+    return parts[0] if len(parts) == 1 else reduce(operator.add, parts)
+
+
+@lru_cache(maxsize=None)
+def conditions(rule: Rule) -> tuple[fx.Node, ...]:
+    """The `when`s of a rule, in order."""
+    return tuple(node for node in trace(rule).nodes if node.target is ops.when)
+
+
+def choose(rule: Rule, numbers: Mapping[str, float]) -> Rule:
+    """The rule with every `when` decided by the step, the hyper-parameters and the carried numbers given."""
+    if not conditions(rule):
+        return rule
+    graph = trace(rule)
+    values: dict[fx.Node, Any] = {node: numbers[name] for name, node in graph.inputs.items() if name in numbers}
+    for node in graph.nodes:
+        if graph.kinds[node] == "number":
+            args = fx.map_arg(node.args, values.__getitem__)
+            target: Any = node.target
+            values[node] = target(*args, **fx.map_arg(node.kwargs, values.__getitem__))
+    said = (fx.map_arg(node.args[0], values.__getitem__) for node in conditions(rule))
+    return _chosen(rule, tuple(map(bool, said)))
+
+
+@lru_cache(maxsize=None)
+def _chosen(rule: Rule, said: tuple[bool, ...]) -> Rule:
+    graph, choices = trace(rule), dict(zip(conditions(rule), said, strict=True))
+
+    def chosen(p: Any, g: Any, *values: Any, **hypers: Any) -> Any:
+        return replay(graph, (p, g, *values), hypers, {}, choices)
+
+    return replace(rule, function=chosen)
 
 
 def _needed(graph: fx.Graph, outputs: Sequence[fx.Node]) -> tuple[fx.Node, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .hyper import Fixed, Momentum, SgdRate
-from .modifiers import decoupled
-from .ops import where
-from .rule import rule
+from ..hyper import Fixed, Momentum, SgdRate
+from ..modifiers import decoupled
+from ..ops import where
+from ..rule import rule
 
 
 @rule(paper="Robbins & Monro 1951, equation 2", title="SGD")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from .hyper import Beta2, Epsilon, Fixed, Momentum, Rate, at_least, log
-from .rule import initial, rule
+from ..hyper import Beta2, Epsilon, Fixed, Momentum, Rate, at_least, log
+from ..rule import initial, rule
 
 Accumulator = Annotated[Any, initial("initial_accumulator_value")]
 AdagradRate = Annotated[float, at_least(0), log(1e-4, 1)]

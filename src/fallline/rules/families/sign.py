@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from .hyper import Beta1, Fixed, Rate, SgdRate, SignRate, at_least, between, linear
-from .ops import maximum, minimum, where
-from .rule import initial, rule
+from ..hyper import Beta1, Fixed, Rate, SgdRate, SignRate, at_least, between, linear
+from ..ops import maximum, minimum, where
+from ..rule import initial, rule
 
 Strength = Annotated[float, at_least(0), linear(0, 2)]
 StepSize = Annotated[Any, initial("lr")]

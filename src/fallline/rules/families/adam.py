@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from .hyper import Beta1, Beta2, Epsilon, Fixed, Rate
-from .modifiers import amsgrad as with_maximum
-from .modifiers import decoupled
-from .ops import maximum, sqrt, where
-from .rule import carried, rule
+from ..hyper import Beta1, Beta2, Epsilon, Fixed, Rate
+from ..modifiers import amsgrad as with_maximum
+from ..modifiers import decoupled
+from ..ops import maximum, sqrt, where
+from ..rule import carried, rule
 
 
 @rule(paper="Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1")
