@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-slow lint types unit bench stubs clean
+.PHONY: demo test test-slow lint types unit bench stubs docs clean
 
 demo: $(READY)
 	$(BIN)/fallline compare digits --out results
@@ -29,6 +29,10 @@ bench: $(READY)
 
 stubs: $(READY)
 	$(BIN)/python -m fallline.optim.stubs
+
+docs: $(READY)
+	$(BIN)/mkdocs build --strict
+	@echo "Open build/site/index.html in a browser."
 
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
