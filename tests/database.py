@@ -1,18 +1,30 @@
-"""One row a rule: its twin in `torch.optim`, or an independent transcription of its paper in NumPy, float64.
+"""What each rule is compared with, a row a rule: all rule tests are generated from here and from the registry.
 
-All rule tests are generated from here and from the registry; a new rule adds a row here.
+A new rule adds a row: a twin in `torch.optim` (`TWINS`), a class of another library (`tests/peers.py`), or, where none
+is what the paper says, the paper in NumPy (`tests/papers/`).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
+from tests.papers import PAPERS
+from tests.peers import PEERS, Peer
 
-Array = Any
+__all__ = [
+    "ALMOST_SQUARE",
+    "AMPLIFIED",
+    "OTHERS",
+    "PAPERS",
+    "PEERS",
+    "TRAINED_WITH",
+    "TWINS",
+    "VARIANTS",
+    "Peer",
+    "Twin",
+]
 
 
 @dataclass(frozen=True)
@@ -21,9 +33,19 @@ class Twin:
 
     cls: str
     settings: dict[str, Any] = field(default_factory=dict)
+    takes: Callable[[Sequence[int]], bool] = lambda shape: True
+    """Whether `torch.optim` can step a parameter of that shape."""
 
     def __str__(self) -> str:
         return f"{self.cls}({', '.join(f'{k}={v}' for k, v in self.settings.items())})"
+
+
+def _matrices(shape: Sequence[int]) -> bool:
+    return len(shape) == 2
+
+
+def _not_empty(shape: Sequence[int]) -> bool:
+    return 0 not in shape
 
 
 TWINS = {
@@ -43,6 +65,9 @@ TWINS = {
     "rmsprop_centered_momentum": Twin("RMSprop", {"centered": True, "momentum": 0.9}),
     "adadelta": Twin("Adadelta"),
     "rprop": Twin("Rprop"),
+    "asgd": Twin("ASGD"),
+    "adafactor": Twin("Adafactor", takes=_not_empty),
+    "muon": Twin("Muon", {"adjust_lr_fn": "match_rms_adamw"}, takes=_matrices),
 }
 
 VARIANTS = [
@@ -62,121 +87,56 @@ VARIANTS = [
     Twin("RMSprop", {"weight_decay": 0.1, "alpha": 0.9}),
     Twin("Adadelta", {"rho": 0.5, "weight_decay": 0.1}),
     Twin("Rprop", {"etas": (0.3, 1.5), "step_sizes": (1e-3, 0.1)}),
+    Twin("ASGD", {"lr": 0.1, "lambd": 0.1, "t0": 20, "weight_decay": 0.1, "maximize": True}),
+    Twin(
+        "Adafactor",
+        {"eps": (1e-4, 1e-2), "d": 1.5, "beta2_decay": -0.5, "weight_decay": 0.1, "maximize": True},
+        _not_empty,
+    ),
+    Twin("Muon", takes=_matrices),
+    Twin(
+        "Muon",
+        {"adjust_lr_fn": "original", "nesterov": False, "ns_coefficients": (2.0, -1.5, 0.5), "ns_steps": 3, "eps": 5.0},
+        takes=_matrices,
+    ),
 ]
 
-PAPERS: dict[str, Callable[..., list[Array]]] = {}
-"""For a rule without a twin: from the start, the gradients and the settings, every iterate."""
+OTHERS: dict[str, dict[str, float]] = {
+    "lars": {"weight_decay": 0.0, "trust": 0.1},
+    "lamb": {"weight_decay": 0.3},
+    "dog": {"weight_decay": 0.1, "reps_rel": 1e-2},
+    "ldog": {"weight_decay": 0.1, "reps_rel": 1e-2},
+    "qhadam": {"nu1": 0.4, "nu2": 0.6},
+    "sophia": {"every": 1},
+    "shampoo": {"precondition_frequency": 4},
+    "soap": {"precondition_frequency": 3, "weight_decay": 0.1},
+    "psgd": {"precondition_frequency": 2, "seed": 3},
+    "galore": {"rank": 2, "update_proj_gap": 7, "weight_decay": 0.1},
+    "apollo_adamw": {"rank": 2, "update_proj_gap": 7, "scale": 0.5, "weight_decay": 0.1},
+}
+"""Settings with which a rule is compared with its paper once more."""
 
+AMPLIFIED = {"shampoo": 1e5}
+"""By how much rounding errors grow in a rule: Shampoo divides by eigenvalues that are nothing but its eps."""
 
-def paper(function: Callable[..., list[Array]]) -> Callable[..., list[Array]]:
-    PAPERS[function.__name__] = function
-    return function
+ALMOST_SQUARE = {"soap"}
+"""Rules of eigenbases, which one gradient determines only where a matrix is square or lacks one row or column."""
 
-
-@paper
-def classical_momentum(x: Array, gradients: list[Array], lr: float, momentum: float) -> list[Array]:
-    velocity, path = np.zeros_like(x), []
-    for gradient in gradients:
-        velocity = momentum * velocity - lr * gradient
-        x = x + velocity
-        path.append(x)
-    return path
-
-
-@paper
-def nesterov_lookahead(x: Array, gradients: list[Array], lr: float, momentum: float) -> list[Array]:
-    """Sutskever's equations 3 and 4 on the iterate theta; what the optimizer holds is theta + mu * v, where g is."""
-    theta, velocity, path = x, np.zeros_like(x), []
-    for gradient in gradients:
-        velocity = momentum * velocity - lr * gradient
-        theta = theta + velocity
-        path.append(theta + momentum * velocity)
-    return path
-
-
-@paper
-def sgdw(x: Array, gradients: list[Array], lr: float, momentum: float, weight_decay: float, **_: float) -> list[Array]:
-    velocity, path = np.zeros_like(x), []
-    for gradient in gradients:
-        velocity = momentum * velocity + lr * gradient
-        x = x - velocity - lr * weight_decay * x
-        path.append(x)
-    return path
-
-
-@paper
-def rmsprop_inside(x: Array, gradients: list[Array], lr: float, alpha: float, eps: float) -> list[Array]:
-    mean_square, path = np.zeros_like(x), []
-    for gradient in gradients:
-        mean_square = alpha * mean_square + (1 - alpha) * gradient * gradient
-        x = x - lr / np.sqrt(mean_square + eps) * gradient
-        path.append(x)
-    return path
-
-
-@paper
-def adam_epsilon_hat(
-    x: Array, gradients: list[Array], lr: float, beta1: float, beta2: float, eps: float
-) -> list[Array]:
-    first, second, path = np.zeros_like(x), np.zeros_like(x), []
-    for t, gradient in enumerate(gradients, 1):
-        first += (1 - beta1) * (gradient - first)
-        second += (1 - beta2) * (gradient**2 - second)
-        rate = lr * math.sqrt(1 - math.pow(beta2, t)) / (1 - math.pow(beta1, t))
-        x = x - rate * first / (np.sqrt(second) + eps)
-        path.append(x)
-    return path
-
-
-@paper
-def adam_uncorrected(
-    x: Array, gradients: list[Array], lr: float, beta1: float, beta2: float, eps: float
-) -> list[Array]:
-    path = []
-    for t in range(1, len(gradients) + 1):
-        weights1 = [(1 - beta1) * beta1 ** (t - k) for k in range(1, t + 1)]
-        weights2 = [(1 - beta2) * beta2 ** (t - k) for k in range(1, t + 1)]
-        first = sum(w * g for w, g in zip(weights1, gradients, strict=False))
-        second = sum(w * g**2 for w, g in zip(weights2, gradients, strict=False))
-        x = x - lr * first / (np.sqrt(second) + eps)
-        path.append(x)
-    return path
-
-
-@paper
-def powersign(x: Array, gradients: list[Array], lr: float, beta: float, strength: float) -> list[Array]:
-    average, path = np.zeros_like(x), []
-    for gradient in gradients:
-        average = beta * average + (1 - beta) * gradient
-        x = x - lr * np.power(math.e, strength * np.sign(gradient) * np.sign(average)) * gradient
-        path.append(x)
-    return path
-
-
-@paper
-def addsign(x: Array, gradients: list[Array], lr: float, beta: float, strength: float) -> list[Array]:
-    average, path = np.zeros_like(x), []
-    for gradient in gradients:
-        average = beta * average + (1 - beta) * gradient
-        x = x - lr * (1 + strength * np.sign(gradient) * np.sign(average)) * gradient
-        path.append(x)
-    return path
-
-
-@paper
-def signsgd(x: Array, gradients: list[Array], lr: float) -> list[Array]:
-    path = []
-    for gradient in gradients:
-        x = np.where(gradient > 0, x - lr, np.where(gradient < 0, x + lr, x))
-        path.append(x)
-    return path
-
-
-@paper
-def lion(x: Array, gradients: list[Array], lr: float, beta1: float, beta2: float) -> list[Array]:
-    average, path = np.zeros_like(x), []
-    for gradient in gradients:
-        x = x - lr * np.sign(beta1 * average + (1 - beta1) * gradient)
-        average = beta2 * average + (1 - beta2) * gradient
-        path.append(x)
-    return path
+_RATES = {
+    10.0: "lars",
+    1.0: "pnm",
+    0.3: "accsgd asgd sgd",
+    0.1: "adafactor adafactor_momentum adamuon aggmo apollo_adamw classical_momentum galore momentum muon nesterov "
+    "nesterov_lookahead normuon radam ranger schedule_free_radam sgdp sgdw",
+    0.03: "lamb psgd schedule_free_adamw scion scion_unconstrained soap",
+    0.01: "adabound adam adam_epsilon_hat adam_mini adam_mini_tensor adamax adamp adamw adan adapnm ademamix adopt "
+    "amsbound amsgrad grams laprop lion mars_lion qhadam signsgd signum sophia sparse_adam stable_adamw tiger",
+}
+TRAINED_WITH: dict[str, dict[str, Any]] = {
+    **{name: {"lr": rate} for rate, names in _RATES.items() for name in names.split()},
+    "dadapt_adam": {"lr": 0.3, "d0": 1e-3},
+    "dadapt_sgd": {"lr": 0.3, "d0": 1e-3},
+    "dog": {"reps_rel": 1e-2},
+    "ldog": {"reps_rel": 1e-2},
+}
+"""The settings with which a rule's class trains the small problem of `tests/rules/test_training.py`, in sixty steps."""

@@ -1,4 +1,4 @@
-"""Rules without a twin, step by step against an independent transcription of their paper, in float64."""
+"""Rules that no other library has as the paper has it, step by step against the paper in NumPy, in float64."""
 
 from __future__ import annotations
 
@@ -7,29 +7,58 @@ import pytest
 import torch
 
 from fallline import optim
-from fallline.rules import REGISTRY, get
+from fallline.rules import REGISTRY, get, trace
+from fallline.rules.ops import drawn_for
 from fallline.rules.rule import is_built_in
-from tests.database import PAPERS, TWINS
+from tests.database import ALMOST_SQUARE, AMPLIFIED, OTHERS, PAPERS, PEERS, TWINS
 
-BUILT_IN = sorted(rule.name for rule in REGISTRY.values() if is_built_in(rule))
+BUILT_IN = {rule.name for rule in REGISTRY.values() if is_built_in(rule)}
+SHAPES = [(), (37,), (4, 5), (7, 3), (3, 2, 2, 2)]
+STEPS = 50
+ROWS = [(name, {}) for name in sorted(PAPERS)] + sorted(OTHERS.items(), key=lambda row: row[0])
 
 
 def test_every_built_in_rule_has_an_independent_reference():
-    assert sorted([*TWINS, *PAPERS]) == BUILT_IN
+    same = {name for name, peers in PEERS.items() if any(peer.tolerance for peer in peers)}
+    assert same | TWINS.keys() | PAPERS.keys() == BUILT_IN
 
 
-@pytest.mark.parametrize("name", sorted(PAPERS))
-def test_rule_follows_its_paper(name):
-    rule = get(name)
+@pytest.mark.parametrize(("name", "settings"), ROWS, ids=lambda cell: cell if isinstance(cell, str) else "-".join(cell))
+def test_rule_follows_its_paper(name, settings):
     random = np.random.default_rng(0)
-    start = random.standard_normal(37)
-    gradients = [random.standard_normal(37) for _ in range(50)]
-    p = torch.tensor(start, requires_grad=True)
-    optimizer = optim.optimizer(rule, [p])
-    for gradient, expected in zip(gradients, PAPERS[name](start, gradients, **rule.defaults), strict=True):
-        p.grad = torch.tensor(gradient)
+    shapes = [(37,), (4, 5), (5, 4), (3, 2, 2, 1)] if name in ALMOST_SQUARE else SHAPES
+    starts = [random.standard_normal(shape) for shape in shapes]
+    gradients = [[random.standard_normal(shape) for shape in shapes] for _ in range(STEPS)]
+    params = [torch.tensor(start, requires_grad=True) for start in starts]
+    optimizer = optim.optimizer(name, params, **settings)
+    for step, expected in enumerate(zip(*_paths(name, starts, gradients, settings), strict=True)):
+        for p, gradient in zip(params, gradients[step], strict=True):
+            p.grad = torch.tensor(gradient)
         optimizer.step()
-        np.testing.assert_allclose(p.detach().numpy(), expected, rtol=1e-12, atol=1e-13)
+        for p, value in zip(params, expected, strict=True):
+            np.testing.assert_allclose(p.detach().numpy(), value, rtol=1e-12, atol=1e-13 * AMPLIFIED.get(name, 1.0))
+
+
+def _paths(name, starts, gradients, settings):
+    """What the paper says of each tensor, step by step."""
+    settings = {**get(name).defaults, **settings}
+    if not trace(get(name)).rounds:
+        of_each = [list(one) for one in zip(*gradients, strict=True)]
+        each = enumerate(zip(starts, of_each, strict=True))
+        return [_at(place, PAPERS[name], start, given, settings) for place, (start, given) in each]
+    flat = [np.concatenate([x.ravel() for x in tensors]) for tensors in (starts, *gradients)]
+    ends = np.cumsum([start.size for start in starts])[:-1]
+    split = [np.split(iterate, ends) for iterate in PAPERS[name](flat[0], flat[1:], **settings)]
+    return [
+        [part.reshape(start.shape) for part in parts]
+        for start, parts in zip(starts, zip(*split, strict=True), strict=True)
+    ]
+
+
+def _at(place, paper, start, gradients, settings):
+    """The path of the parameter at that place in its optimizer, which its random draws depend on."""
+    with drawn_for(place):
+        return paper(start, gradients, **settings)
 
 
 def test_both_nesterov_forms_walk_the_same_path():

@@ -17,19 +17,25 @@ from ..errors import InputError
 
 @dataclass(frozen=True)
 class Interval:
-    """The values a hyper-parameter may take: from `low` (allowed) to `high` (allowed when `closed`)."""
+    """The values a hyper-parameter may take: from `low` (allowed) to `high` (allowed when `closed`), all or `whole`."""
 
     low: float = -math.inf
     high: float = math.inf
     closed: bool = True
+    whole: bool = False
 
     def __contains__(self, value: float) -> bool:
+        if self.whole and value != round(value):
+            return False
         return self.low <= value and (value <= self.high if self.closed else value < self.high)
 
     def __str__(self) -> str:
+        kind = "a whole number, " if self.whole else ""
+        if self.low == -math.inf:
+            return kind + ("any finite number" if self.high == math.inf else f"at most {self.high:g}")
         if self.high == math.inf:
-            return "any finite number" if self.low == -math.inf else f"at least {self.low:g}"
-        return f"from {self.low:g} to {self.high:g}" + ("" if self.closed else f", {self.high:g} excluded")
+            return f"{kind}at least {self.low:g}"
+        return f"{kind}from {self.low:g} to {self.high:g}" + ("" if self.closed else f", {self.high:g} excluded")
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,16 @@ def at_least(low: float) -> Interval:
     return Interval(low)
 
 
+def at_most(high: float) -> Interval:
+    """Every finite value up to `high`."""
+    return Interval(high=high)
+
+
+def whole(low: int) -> Interval:
+    """Every whole number from `low` up: a count, a length, a number of steps."""
+    return Interval(low, whole=True)
+
+
 def between(low: float, high: float, closed: bool = True) -> Interval:
     """Every value from `low` to `high`, the latter included when `closed`."""
     return Interval(low, high, closed)
@@ -108,6 +124,9 @@ WeightDecay = Annotated[float, at_least(0), log(1e-5, 1)]
 Penalty = Annotated[float, at_least(0), log(1e-7, 1e-2)]
 Epsilon = Annotated[float, at_least(0)]
 Fixed = Annotated[float, at_least(0)]
+Count = Annotated[float, whole(1)]
+Seed = Annotated[float, whole(0)]
+Switch = Annotated[float, Interval(0, 1, whole=True)]
 
 
 @dataclass(frozen=True)

@@ -1,132 +1,111 @@
-"""What a modifier is: a function around a rule's step that gives a rule, composed before anything is compiled."""
+"""From a modifier's text, a function around a rule's step, to the modifier."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, overload
 
-from ..errors import RuleError
-from .hyper import Hyper, read_hyper
-from .rule import Rule, _annotations, _states, register
-
-Modify = Callable[..., Rule]
+from .composition import Modifier, fitted
+from .hyper import read_hyper
+from .rule import Rule, _annotations, _shapes, _states, _values
 
 
 @overload
-def modifier(function: Callable[..., Any], /) -> Modify: ...
+def modifier(function: Callable[..., Any], /) -> Modifier: ...
 @overload
-def modifier(*, evaluation: Callable[..., Any]) -> Callable[[Callable[..., Any]], Modify]: ...
-def modifier(function: Callable[..., Any] | None = None, /, *, evaluation: Callable[..., Any] | None = None) -> Any:
-    """Make a function a modifier of rules.
-
-    The function takes `step` (the inner rule), `p`, `g`, its own state tensors and `*state`, then by keyword the inner
-    rule's hyper-parameters that it reads (no default), its own (with defaults), and `**hyper`. It calls
-    `step(p, g, *state, **hyper)` and returns the new `p`, its own new states and the inner rule's.
-
-    The modifier is called as `modified = function(rule)`, or with new defaults and a name to register the result
-    under: `adamw = decoupled(adam, name="adamw", weight_decay=1e-2)`. Of a rule for matrices it modifies the rule for
-    the rest too. `evaluation` gives the weights to evaluate at, as told at `Rule`.
-    """
-    if function is None:
-        return lambda function: _modifier(function, evaluation)
-    return _modifier(function, evaluation)
-
-
-def _modifier(function: Callable[..., Any], evaluation: Callable[..., Any] | None) -> Modify:
-    notes = _annotations(function)
-    own_states, _, own_starts = _states(_own_parameters(function), notes)
-    own_hypers = _own_hypers(function, notes)
-
-    @lru_cache(maxsize=None)
-    def compose(rule: Rule) -> Rule:
-        own = {*own_hypers, *own_states}
-        taken = sorted(own & {*rule.hypers, *rule.states, *rule.numbers})
-        if taken:
-            raise RuleError(f"{function.__name__}({rule.name}): the rule already has {', '.join(taken)}.")
-        return replace(
-            rule,
-            name=f"{function.__name__}({rule.name})",
-            function=_composed(function, rule, len(own_states)),
-            states=rule.states + own_states,
-            starts={**rule.starts, **own_starts},
-            hypers={**rule.hypers, **own_hypers},
-            given_title="",
-            parts=(*rule.parts, function),
-            otherwise=rule.otherwise and compose(rule.otherwise),
-            evaluation=evaluation or rule.evaluation,
-        )
-
-    def modify(
-        rule: Rule,
-        *,
-        name: str | None = None,
-        paper: str = "",
-        summary: str = "",
-        title: str = "",
-        **defaults: float,
-    ) -> Rule:
-        modified = compose(rule)
-        if name is None and not defaults:
-            return modified
-        return named(modified, name, paper=paper, summary=summary, title=title, **defaults)
-
-    modify.__name__, modify.__doc__, modify.__module__ = (
-        function.__name__,
-        function.__doc__,
-        function.__module__,
-    )
-    return modify
-
-
-def named(
-    rule: Rule,
-    name: str | None = None,
+def modifier(
     *,
     paper: str = "",
-    summary: str = "",
-    title: str = "",
-    **defaults: float,
-) -> Rule:
-    """The rule with other defaults, and, where a name is given, registered under it. Raises for an unknown default."""
-    values = rule.check(defaults)
-    hypers = {n: replace(h, default=values.get(n, h.default)) for n, h in rule.hypers.items()}
-    changed = replace(
-        rule,
-        name=name or rule.name,
-        paper=paper or rule.paper,
-        summary=summary or rule.summary,
-        given_title=title or rule.given_title,
-        hypers=hypers,
-    )
-    return register(changed) if name else changed
+    stage: str = "clip",
+    setting: str | None = None,
+    otherwise: Callable[..., Any] | None = None,
+    evaluation: Callable[..., Any] | None = None,
+) -> Callable[[Callable[..., Any]], Modifier]: ...
+def modifier(function: Callable[..., Any] | None = None, /, **said: Any) -> Any:
+    """Make a function a modifier of rules.
+
+    The function takes `step` (the inner rule), `p`, `g`, its own states (tensors, then carried numbers) and `*state`,
+    then by keyword `t` and the inner rule's hyper-parameters, where it reads them (no default), its own (with
+    defaults), and `**hyper`. It calls `step(p, g, *state, **hyper)`, which gives a tuple, and returns the new `p`, its
+    own new states and the inner rule's.
+
+    - `paper`, `stage` (one of `STAGES`), `setting`: told at `Modifier`.
+    - `otherwise`: another such function; the modifier is then one for matrices, which are flat (first dimension, all
+      others) and whose rows it may look at, and the other text stands for all that has fewer than two dimensions.
+    - `evaluation` gives the weights to evaluate at, as told at `Rule`.
+
+    Raises `RuleError` for an unknown stage, `InputError` for a name that a built-in modifier has.
+    """
+    return _modifier(function) if function is not None else lambda function: _modifier(function, **said)
 
 
-def _composed(function: Callable[..., Any], rule: Rule, own: int) -> Callable[..., Any]:
-    split = len(rule.states)
+def _modifier(
+    text: Callable[..., Any],
+    *,
+    otherwise: Callable[..., Any] | None = None,
+    evaluation: Callable[..., Any] | None = None,
+    **said: Any,
+) -> Modifier:
+    own = _Own(text)
 
-    def composed(p: Any, g: Any, *values: Any, **hypers: Any) -> Any:
-        mine = values[split : split + own]
-        out = function(rule.function, p, g, *mine, *values[:split], *values[split + own :], **hypers)
-        if not own:
-            return out
-        p, mine, inner = out[0], out[1 : 1 + own], out[1 + own :]
-        return (p, *inner[:split], *mine, *inner[split:])
+    def apply(rule: Rule) -> Rule:
+        modified = replace(
+            fitted(made, rule, own.states + tuple(own.numbers), own.reads),
+            function=own.around(text, rule),
+            states=rule.states + own.states,
+            numbers={**rule.numbers, **own.numbers},
+            starts={**rule.starts, **own.starts},
+            shapes={**rule.shapes, **own.shapes},
+            exact=rule.exact | own.exact,
+            never_negative=rule.never_negative | own.never_negative,
+            evaluation=evaluation or rule.evaluation,
+        )
+        rest = None if rule.otherwise is None else made(rule.otherwise)
+        if otherwise is not None and rule.otherwise is None:
+            rest = replace(modified, function=own.around(otherwise, rule), parts=(*rule.parts, otherwise))
+            return replace(modified, otherwise=rest, flat=True, by_units=True)
+        return replace(modified, otherwise=rest)
 
-    return composed
+    made = Modifier(text, apply, own.hypers, **said)
+    return made
 
 
-def _own_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters between `g` and `*state`: states of the modifier's own."""
-    parameters = inspect.signature(function).parameters.values()
-    return [p for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD][3:]
+class _Own:
+    """What a modifier's text says of states and hyper-parameters of its own, and of those that it reads."""
+
+    def __init__(self, text: Callable[..., Any]) -> None:
+        parameters = list(inspect.signature(text).parameters.values())
+        positional = [p for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD][3:]
+        keywords = [p for p in parameters if p.kind == p.KEYWORD_ONLY and p.name != "t"]
+        notes = _annotations(text)
+        self.states, self.numbers, self.starts = _states(positional, notes)
+        self.shapes = _shapes(positional, notes)
+        self.exact, self.never_negative = _values(positional, notes)
+        given = [p for p in keywords if p.default is not p.empty]
+        self.hypers = {p.name: read_hyper(p.name, p.default, notes.get(p.name, ())) for p in given}
+        self.reads = [p.name for p in keywords if p.default is p.empty]
+
+    def around(self, text: Callable[..., Any], rule: Rule) -> Callable[..., Any]:
+        """The text around a rule's function, whose values are its tensors, own ones, its numbers, own ones."""
+        a = len(rule.states)
+        b = a + len(self.states)
+        c = b + len(rule.numbers)
+        tensors, own = len(self.states), len(self.states) + len(self.numbers)
+
+        def step(*args: Any, **kwargs: Any) -> Sequence[Any]:
+            return _tuple(rule.function(*args, **kwargs))
+
+        def composed(p: Any, g: Any, *values: Any, **hypers: Any) -> Any:
+            mine, state = values[a:b] + values[c:], values[:a] + values[b:c]
+            p, *out = _tuple(text(step, p, g, *mine, *state, **hypers))
+            new_mine, new = out[:own], out[own:]
+            new = [p, *new[:a], *new_mine[:tensors], *new[a:], *new_mine[tensors:]]
+            return tuple(new) if len(new) > 1 else p
+
+        return composed
 
 
-def _own_hypers(function: Callable[..., Any], notes: Mapping[str, tuple[Any, ...]]) -> dict[str, Hyper]:
-    return {
-        p.name: read_hyper(p.name, p.default, notes.get(p.name, ()))
-        for p in inspect.signature(function).parameters.values()
-        if p.kind == p.KEYWORD_ONLY and p.default is not p.empty
-    }
+def _tuple(out: Any) -> Sequence[Any]:
+    return out if isinstance(out, tuple | list) else (out,)

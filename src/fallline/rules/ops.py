@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+from zlib import crc32
 
+import numpy as np
 import torch
 from torch import fx
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
-def _traceable(function: Callable[..., Any]) -> Callable[..., Any]:
+
+def traceable(function: Callable[P, R]) -> Callable[P, R]:
     """Record the call in the graph, whole, when a rule is being traced."""
 
     @wraps(function)
-    def call(*args: Any) -> Any:
-        proxy = next((a for a in args if isinstance(a, fx.Proxy)), None)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        proxy = next((a for a in (*args, *kwargs.values()) if isinstance(a, fx.Proxy)), None)
         if proxy is not None:
-            return proxy.tracer.create_proxy("call_function", call, args, {})
-        return function(*args)
+            recorded: R = proxy.tracer.create_proxy("call_function", call, args, kwargs)  # type: ignore[assignment]
+            return recorded
+        return function(*args, **kwargs)
 
     return call
 
 
-@_traceable
+@traceable
 def where(condition: Any, a: Any, b: Any) -> Any:
     """`a` where the condition holds, else `b`. A rule cannot branch with `if` on a value; it selects with this."""
     if isinstance(condition, torch.Tensor):
@@ -32,7 +40,7 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     return a if condition else b
 
 
-@_traceable
+@traceable
 def maximum(a: Any, b: Any) -> Any:
     """The larger of two values, element by element; NaN if either is NaN."""
     if isinstance(a, torch.Tensor):
@@ -42,7 +50,7 @@ def maximum(a: Any, b: Any) -> Any:
     return a if a > b or a != a else b
 
 
-@_traceable
+@traceable
 def minimum(a: Any, b: Any) -> Any:
     """The smaller of two values, element by element; NaN if either is NaN."""
     if isinstance(a, torch.Tensor):
@@ -52,7 +60,7 @@ def minimum(a: Any, b: Any) -> Any:
     return a if a < b or a != a else b
 
 
-@_traceable
+@traceable
 def sqrt(x: Any) -> Any:
     """The square root; NaN below zero."""
     if isinstance(x, torch.Tensor):
@@ -60,7 +68,7 @@ def sqrt(x: Any) -> Any:
     return math.sqrt(x) if x >= 0 else math.nan
 
 
-@_traceable
+@traceable
 def exp(x: Any) -> Any:
     """The exponential; infinite where it overflows."""
     if isinstance(x, torch.Tensor):
@@ -68,13 +76,21 @@ def exp(x: Any) -> Any:
     return math.exp(x) if x < 709.78 else math.inf
 
 
-@_traceable
+@traceable
+def log(x: Any) -> Any:
+    """The natural logarithm; minus infinity of zero, NaN below."""
+    if isinstance(x, torch.Tensor):
+        return x.log()
+    return math.log(x) if x > 0 else -math.inf if x == 0 else math.nan
+
+
+@traceable
 def cos(x: Any) -> Any:
     """The cosine of an angle in radians."""
     return x.cos() if isinstance(x, torch.Tensor) else math.cos(x)
 
 
-@_traceable
+@traceable
 def when(condition: Any, a: Any, b: Any) -> Any:
     """`a` where a number's condition holds, else `b`, and only that side is computed.
 
@@ -84,25 +100,104 @@ def when(condition: Any, a: Any, b: Any) -> Any:
     return a if condition else b
 
 
-@_traceable
+@traceable
 def total(x: Any) -> Any:
     """The sum of `x` over all elements of all parameters that an optimizer steps (of all rules that it steps by)."""
     return x.sum()
 
 
-@_traceable
+@traceable
 def numel(x: Any) -> Any:
     """The number of elements of a tensor."""
     return float(x.numel())
 
 
-@_traceable
+@traceable
 def rows(x: Any) -> Any:
     """The number of a matrix's rows."""
     return float(x.shape[-2])
 
 
-@_traceable
+@traceable
 def columns(x: Any) -> Any:
     """The number of a matrix's columns."""
     return float(x.shape[-1])
+
+
+_STORED_IN: ContextVar[torch.dtype | None] = ContextVar("stored_in", default=None)
+
+
+@contextmanager
+def stored_in(dtype: torch.dtype) -> Iterator[None]:
+    """`ops.stored` inside rounds to that type, as that of a parameter which is stepped in float32 has to be."""
+    token = _STORED_IN.set(dtype)
+    try:
+        yield
+    finally:
+        _STORED_IN.reset(token)
+
+
+@traceable
+def stored(x: Any) -> Any:
+    """`x` as the parameter's own type holds it, rounded to nearest. In float32 and float64 that is `x` itself."""
+    dtype = _STORED_IN.get()
+    if not isinstance(x, torch.Tensor) or dtype is None or not dtype.is_floating_point:
+        return x
+    return x.to(dtype).to(x.dtype)
+
+
+_DRAWN_FOR: ContextVar[int | Sequence[int]] = ContextVar("drawn_for", default=0)
+
+
+@contextmanager
+def drawn_for(index: int | Sequence[int]) -> Iterator[None]:
+    """`ops.drawn_for(index)`: random draws inside are those of the parameter at that place in its optimizer.
+
+    With several places, of as many parameters stacked along the first dimension: each draws what it would alone.
+    """
+    token = _DRAWN_FOR.set(index)
+    try:
+        yield
+    finally:
+        _DRAWN_FOR.reset(token)
+
+
+@traceable
+def normal(like: Any, t: Any, seed: Any = 0, stream: str = "") -> Any:
+    """`ops.normal(like, t, seed, "stream")`: standard normal numbers in the shape of `like`, the same in every run.
+
+    What is drawn depends on the step `t`, the `seed` (a number, often a hyper-parameter), the parameter's place in its
+    optimizer and the `stream`, and on nothing else: what draws twice in a step, or is composed with others that draw,
+    gives each its own stream, a name. `ops.rademacher` and `ops.uniform` are called alike.
+    """
+    return _drawn(like, t, seed, stream, torch.Tensor.normal_)
+
+
+@traceable
+def rademacher(like: Any, t: Any, seed: Any = 0, stream: str = "") -> Any:
+    """`ops.rademacher(like, t, seed, "stream")`: -1 or 1, each with probability 1/2; drawn as told at `normal`."""
+    return 2 * _drawn(like, t, seed, stream, lambda x, generator: x.random_(0, 2, generator=generator)) - 1
+
+
+@traceable
+def uniform(like: Any, t: Any, seed: Any = 0, stream: str = "") -> Any:
+    """`ops.uniform(like, t, seed, "stream")`: even on [0, 1); drawn as told at `normal`."""
+    return _drawn(like, t, seed, stream, torch.Tensor.uniform_)
+
+
+DRAWS = (normal, rademacher, uniform)
+
+
+def _drawn(like: torch.Tensor, t: float, seed: float, stream: str, fill: Callable[..., torch.Tensor]) -> torch.Tensor:
+    index = _DRAWN_FOR.get()
+
+    def one(x: torch.Tensor, place: int) -> torch.Tensor:
+        key = np.random.SeedSequence([int(seed), int(t), place, crc32(stream.encode())]).generate_state(1, np.uint64)
+        return fill(x, generator=torch.Generator(x.device).manual_seed(int(key[0]) >> 1))
+
+    drawn = torch.empty_like(like, memory_format=torch.contiguous_format)
+    if like.is_meta:
+        return drawn
+    if isinstance(index, int):
+        return one(drawn, index)
+    return torch.stack([one(x, place) for x, place in zip(drawn, index, strict=True)])

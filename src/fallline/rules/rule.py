@@ -9,10 +9,14 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
-from ..errors import InputError, RuleError, unknown
-from .hyper import Hyper, Range, read_hyper
+from ..errors import FalllineError, InputError, RuleError, unknown
+from .hyper import Hyper, Interval, Range, read_hyper
+
+if TYPE_CHECKING:
+    from .composition import Modifier
+    from .storage import Storage
 
 
 @dataclass(frozen=True)
@@ -29,13 +33,17 @@ class initial:
 class shaped:
     """Annotation of a state tensor of another shape than the parameter's: its last dimensions.
 
-    `shaped("rows", 1)` is one number a row; `shaped("columns", "columns")` a square matrix; `shaped("rank", "columns")`
-    has a hyper-parameter's value for its height. `"smaller"` and `"larger"` are the lesser and the greater of the two
-    sides. Dimensions before the last two stay as the parameter has them.
+    `shaped("rows", 1)` is one number a row; `shaped("columns", "columns")` a square matrix; `shaped("rank", "larger")`
+    has a hyper-parameter's value for its height, or the smaller side if that is less. `"smaller"` and `"larger"` are
+    the lesser and the greater of the two sides. Dimensions before the last two stay as the parameter has them.
+
+    Of a square matrix of a side longer than `limit` (a number, or a hyper-parameter's name) only the diagonal is kept,
+    as a column: `shaped("rows", "rows", limit=2048)` takes `rows x 1` then. `rules.matrices` reads both.
     """
 
-    def __init__(self, *sides: int | str) -> None:
+    def __init__(self, *sides: int | str, limit: int | str | None = None) -> None:
         self.sides = sides
+        self.limit = limit
 
     def __str__(self) -> str:
         return " x ".join(map(str, self.sides))
@@ -44,8 +52,20 @@ class shaped:
         """The state's shape for a parameter of shape `of`, with the hyper-parameters' values."""
         rows, columns = of[-2:]
         known = {"rows": rows, "columns": columns, "smaller": min(rows, columns), "larger": max(rows, columns)}
-        sides = (s if isinstance(s, int) else known.get(s, 0) or int(values[s]) for s in self.sides)
+        sides = [
+            s if isinstance(s, int) else known[s] if s in known else min(int(values[s]), *of[-2:]) for s in self.sides
+        ]
+        limit = values[self.limit] if isinstance(self.limit, str) else self.limit
+        if limit is not None and sides[-1] > limit:
+            sides[-1] = 1
         return (*of[:-2], *sides)
+
+
+class exact:
+    """Annotation of a state tensor that is always kept in the parameter's type: weights, or a sum that makes them.
+
+    States that start at the parameter, or have a shape of their own, are kept so without it.
+    """
 
 
 @dataclass(frozen=True)
@@ -65,7 +85,16 @@ class Rule:
     than `largest`, is stepped by the other. Where it is `flat`, its text sees a tensor of more than two dimensions as
     the matrix of its first dimension by all others. `evaluation` gives the weights to evaluate a model at, where these
     are not the ones that are trained (an average): `evaluation(p, ...)`, its further arguments states and
-    hyper-parameters by name.
+    hyper-parameters by name. `climb` is stepped first, for a gradient that the closure then computes at that point; the
+    rule's own step is taken from where it was.
+
+    `storage` says of `p` and of states how they are kept (`rules.storage`) where that is not the parameter's type,
+    rounded to nearest. States that are `exact` may not be kept otherwise; those `never_negative` are said to be so,
+    where the text does not show it.
+
+    A modified rule has its `modifier`, and as `inner` the rule that was modified. It is a rule for matrices `by_units`
+    where that is for the modifier's sake alone, which looks at rows: of any parameter of two dimensions, those of
+    groups with `elementwise=True` too, which other rules for matrices leave to their `otherwise`.
     """
 
     name: str
@@ -83,6 +112,13 @@ class Rule:
     flat: bool = False
     largest: int | None = None
     evaluation: Callable[..., Any] | None = None
+    climb: Rule | None = None
+    modifier: Modifier | None = None
+    inner: Rule | None = None
+    by_units: bool = False
+    storage: Mapping[str, Storage] = field(default_factory=dict)
+    exact: frozenset[str] = frozenset()
+    never_negative: frozenset[str] = frozenset()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **{**self.defaults, **kwargs})
@@ -91,8 +127,8 @@ class Rule:
         return f"Rule({self.name!r})"
 
     def __reduce__(self) -> Any:
-        if REGISTRY.get(self.name) is not self:
-            raise TypeError(f"{self!r} is not registered under its name and cannot be pickled.")
+        if find(self.name) is not self:
+            raise TypeError(f"{self!r} is not known by its name and cannot be pickled.")
         return get, (self.name,)
 
     def __deepcopy__(self, memo: Any) -> Rule:
@@ -116,14 +152,16 @@ class Rule:
     @cached_property
     def source(self) -> str:
         """The text of the rule and of the modifiers around it, the innermost first."""
-        return "\n".join(_source(part) for part in self.parts)
+        return "\n".join(source(part) for part in self.parts)
 
     def of_shape(self, shape: Sequence[int], elementwise: bool = False) -> Rule:
         """The rule that steps a parameter of that shape: this one, or what it names for all that is no matrix."""
         if self.otherwise is None:
             return self
         too_long = self.largest is not None and max(self.view(shape), default=0) > self.largest
-        return self.otherwise if elementwise or len(shape) < 2 or too_long else self
+        if len(shape) < 2 or too_long or (elementwise and not self.by_units):
+            return self.otherwise.of_shape(shape, elementwise)
+        return self
 
     def view(self, shape: Sequence[int]) -> tuple[int, ...]:
         """The shape in which the rule's text sees a parameter of that shape."""
@@ -154,12 +192,27 @@ def names() -> list[str]:
 
 
 def get(name: str | Rule) -> Rule:
-    """The rule of that name; a rule is returned as it is. Raises `InputError`, with the nearest names, for none."""
+    """The rule of that name, or of modifiers around one (`ema(clip_norm(adamw))`); a rule is returned as it is.
+
+    Raises `InputError`, with the nearest names, for none.
+    """
     if isinstance(name, Rule):
         return name
-    if name not in REGISTRY:
-        raise unknown("rule", name, REGISTRY)
-    return REGISTRY[name]
+    if name in REGISTRY:
+        return REGISTRY[name]
+    from .naming import no_rule, read  # they know modifiers, which are made of rules
+
+    if "(" in name or ")" in name:
+        return read(name)
+    raise no_rule(name)
+
+
+def find(name: str) -> Rule | None:
+    """The rule of that name, or None."""
+    try:
+        return get(name)
+    except FalllineError:
+        return None
 
 
 def register(rule: Rule) -> Rule:
@@ -172,13 +225,17 @@ def register(rule: Rule) -> Rule:
     return rule
 
 
+_BUILT_IN: set[str] = set()
+
+
+def seal() -> None:
+    """Let all rules known now count as built in."""
+    _BUILT_IN.update(REGISTRY)
+
+
 def is_built_in(rule: Rule) -> bool:
     """Whether the rule comes with Fallline."""
-    return _home(rule).startswith("fallline.")
-
-
-def _home(rule: Rule) -> str:
-    return f"{rule.parts[0].__module__}." if rule.parts else ""
+    return rule.name in _BUILT_IN and REGISTRY.get(rule.name) is rule
 
 
 @overload
@@ -211,7 +268,8 @@ def rule(
     The function takes the parameter `p`, its gradient `g` and the state tensors by position; `t` (the step, from 1) and
     the hyper-parameters, each with a default, by keyword. It returns the new `p` and the new states, in that order.
     `otherwise`, `flat`, `largest` and `evaluation` are told at `Rule`. A rule for matrices has the hyper-parameters of
-    its `otherwise` too; where both have one, its own default holds.
+    its `otherwise` too; where both have one, its own default holds. A rule whose name starts with an underscore is a
+    part of others, and is not registered.
     Raises `RuleError` when the signature is another one.
     """
 
@@ -220,7 +278,8 @@ def rule(
         read = _read(function, paper, called, title)
         if otherwise is not None:
             read = _for_matrices(read, otherwise, flat, largest)
-        return register(replace(read, evaluation=evaluation))
+        read = replace(read, evaluation=evaluation)
+        return read if called.startswith("_") else register(read)
 
     return decorate if function is None else decorate(function)
 
@@ -231,7 +290,7 @@ def _for_matrices(rule: Rule, otherwise: Rule, flat: bool, largest: int | None) 
     def function(p: Any, g: Any, *states: Any, t: Any, **hypers: Any) -> Any:
         return rule.function(p, g, *states, t=t, **{name: hypers[name] for name in own})
 
-    hypers = {**otherwise.hypers, **rule.hypers}
+    hypers = {**rule.hypers, **otherwise.hypers, **rule.hypers}  # in its own order, and with its own defaults
     return replace(rule, function=function, hypers=hypers, otherwise=otherwise, flat=flat, largest=largest)
 
 
@@ -257,7 +316,9 @@ def _read(function: Callable[..., Any], paper: str, name: str, title: str) -> Ru
                 f"state {state!r} of rule {name!r} starts at {start!r}, which is none of its hyper-parameters."
             )
     shapes = _shapes(positional[2:], notes)
-    return Rule(name, function, paper, states, numbers, hypers, starts, _summary(function), title, (function,), shapes)
+    read = Rule(name, function, paper, states, numbers, hypers, starts, _summary(function), title, (function,), shapes)
+    kept_whole, positive = _values(positional[2:], notes)
+    return replace(read, exact=kept_whole, never_negative=positive)
 
 
 _RESERVED = {"step", "params", "betas", "maximize", "foreach", "fused", "capturable", "differentiable"}
@@ -290,6 +351,15 @@ def _states(
         if start is not None:
             starts[parameter.name] = start.value
     return tuple(states), numbers, starts
+
+
+def _values(
+    parameters: list[inspect.Parameter], notes: Mapping[str, tuple[Any, ...]]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """The states that must not be rounded, and those that are said to be never negative."""
+    marks = {p.name: notes.get(p.name, ()) for p in parameters}
+    positive = (name for name, said in marks.items() if any(isinstance(m, Interval) and m.low >= 0 for m in said))
+    return frozenset(name for name, said in marks.items() if exact in said), frozenset(positive)
 
 
 def _shapes(parameters: list[inspect.Parameter], notes: Mapping[str, tuple[Any, ...]]) -> dict[str, shaped]:
@@ -329,7 +399,8 @@ def _summary(function: Callable[..., Any]) -> str:
 
 
 @lru_cache(maxsize=None)
-def _source(part: Callable[..., Any]) -> str:
+def source(part: Callable[..., Any]) -> str:
+    """The text of a function, as far as it is in a file."""
     try:
         return inspect.getsource(part)
     except (OSError, TypeError):

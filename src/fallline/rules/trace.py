@@ -17,6 +17,7 @@ from functools import lru_cache, reduce
 from types import FrameType
 from typing import Any
 
+import numpy as np
 from torch import fx
 from torch.fx.proxy import GraphAppendingTracer, TraceError
 
@@ -82,10 +83,21 @@ class _Tracer(GraphAppendingTracer):
         in_place = name.endswith("_") and not name.endswith("__") and not named_so
         if kind.startswith("call") and (in_place or "out" in kwargs or name in ("setitem", "__setitem__")):
             raise RuleError(f"`{name}` changes a tensor in place; write `m = beta * m + g` instead")
-        return super().create_proxy(kind, target, args, kwargs, *more, **named)
+        proxy = super().create_proxy(kind, target, args, kwargs, *more, **named)
+        if target is ops.total:
+            proxy.node.meta["line"] = _line_of_text()
+        return proxy
 
 
-_OF_ALL_ELEMENTS = {"sum", "mean", "norm", "vector_norm", "amax", "amin", "max", "min"}
+def _line_of_text() -> str:
+    """The line of a rule's or modifier's text that is being read."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename in (__file__, ops.__file__):
+        frame = frame.f_back
+    return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+REDUCTIONS = {"sum", "mean", "norm", "vector_norm", "amax", "amin", "max", "min"}
 _OF_SHAPE = {ops.numel, ops.rows, ops.columns}
 
 
@@ -93,10 +105,16 @@ def reduces(node: fx.Node) -> bool:
     """Whether the node makes one value of a whole tensor."""
     if node.target is ops.total:
         return True
-    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
     home = getattr(node.target, "__module__", "torch") or "torch"
     plain = len(node.args) == 1 and not node.kwargs
-    return plain and name in _OF_ALL_ELEMENTS and home.partition(".")[0] == "torch"
+    return plain and operation(node) in REDUCTIONS and home.partition(".")[0] == "torch"
+
+
+def operation(node: fx.Node) -> str:
+    """What the node does, by PyTorch's name of the method or function."""
+    target: Any = node.target
+    name = target if isinstance(target, str) else str(getattr(target, "__name__", target))
+    return name.removeprefix("linalg_")
 
 
 def _kinds(rule: Rule, nodes: Sequence[fx.Node], inputs: Mapping[str, fx.Node]) -> dict[fx.Node, str]:
@@ -177,9 +195,13 @@ def walk(
     keywords: Mapping[str, Any],
     after: Mapping[fx.Node, Callable[[Any], Any]] | None = None,
     choices: Mapping[fx.Node, bool] | None = None,
+    instead: Mapping[fx.Node, Callable[..., Any]] | None = None,
 ) -> Walk:
-    """Run a graph on any values, stopping wherever it needs the sums over all parameters."""
-    after, choices = after or {}, choices or {}
+    """Run a graph on any values, stopping wherever it needs the sums over all parameters.
+
+    Where `instead` has a function for a node, that is called on the node's arguments.
+    """
+    after, choices, instead = after or {}, choices or {}, instead or {}
     given = dict(zip(graph.inputs, positional, strict=False)) | dict(keywords)
     values: dict[fx.Node, Any] = {node: given[name] for name, node in graph.inputs.items() if name in given}
     last = {sums[-1]: sums for sums in graph.rounds}
@@ -190,10 +212,11 @@ def walk(
             continue
         args = fx.map_arg(node.args, values.__getitem__)
         kwargs = fx.map_arg(node.kwargs, values.__getitem__)
-        target: Any = node.target
-        value = getattr(args[0], target)(*args[1:], **kwargs) if node.op == "call_method" else target(*args, **kwargs)
-        if isinstance(value, fx.Proxy) and node in graph.labels:
-            value.node.meta["label"] = graph.labels[node]
+        target: Any = instead.get(node, node.target)
+        value = getattr(args[0], target)(*args[1:], **kwargs) if isinstance(target, str) else target(*args, **kwargs)
+        if isinstance(value, fx.Proxy):
+            value.node.meta |= {"line": node.meta["line"]} if "line" in node.meta else {}
+            value.node.meta |= {"label": graph.labels[node]} if node in graph.labels else {}
         values[node] = after[node](value) if node in after else value
         if node in last:
             sums = yield tuple(values[one] for one in last[node])
@@ -203,6 +226,18 @@ def walk(
 
 def together(walks: Iterable[Walk]) -> list[Any]:
     """Take steps side by side: wherever they need the sums over all parameters, all of them have come that far."""
+    walks = list(walks)
+    step = walks[0] if len(walks) == 1 else side_by_side(walks)
+    sums: tuple[Any, ...] | None = None
+    while True:
+        try:
+            sums = next(step) if sums is None else step.send(sums)
+        except StopIteration as end:
+            return [end.value] if len(walks) == 1 else list(end.value)
+
+
+def side_by_side(walks: Iterable[Walk]) -> Walk:
+    """Several steps as one, which yields their sums; gives what each of them has made."""
     under_way: dict[int, tuple[Walk, tuple[Any, ...] | None]] = {k: (step, None) for k, step in enumerate(walks)}
     done: dict[int, Any] = {}
     while under_way:
@@ -214,8 +249,9 @@ def together(walks: Iterable[Walk]) -> list[Any]:
                 done[k] = end.value
         # rules of one optimizer may differ in how often they sum; the first round of each is one round
         count = max(map(len, parts.values()), default=0)
-        all_sums = [_sum([part[i] for part in parts.values() if i < len(part)]) for i in range(count)]
-        under_way = {k: (under_way[k][0], tuple(all_sums[: len(part)])) for k, part in parts.items()}
+        mine = tuple(_sum([part[i] for part in parts.values() if i < len(part)]) for i in range(count))
+        whole = (yield mine) if parts else ()
+        under_way = {k: (under_way[k][0], whole[: len(part)]) for k, part in parts.items()}
     return [done[k] for k in sorted(done)]
 
 
@@ -224,28 +260,54 @@ def _sum(parts: Sequence[Any]) -> Any:
 
 
 @lru_cache(maxsize=None)
+def sums(rule: Rule) -> tuple[str, ...]:
+    """The sums over all parameters that a rule takes, in order, each as the line of text that it stands in."""
+    return tuple(node.meta["line"] for several in trace(rule).rounds for node in several)
+
+
+@lru_cache(maxsize=None)
 def conditions(rule: Rule) -> tuple[fx.Node, ...]:
     """The `when`s of a rule, in order."""
     return tuple(node for node in trace(rule).nodes if node.target is ops.when)
 
 
-def choose(rule: Rule, numbers: Mapping[str, float]) -> Rule:
-    """The rule with every `when` decided by the step, the hyper-parameters and the carried numbers given."""
-    if not conditions(rule):
-        return rule
-    graph = trace(rule)
-    values: dict[fx.Node, Any] = {node: numbers[name] for name, node in graph.inputs.items() if name in numbers}
-    for node in graph.nodes:
-        if graph.kinds[node] == "number":
-            args = fx.map_arg(node.args, values.__getitem__)
-            target: Any = node.target
-            values[node] = target(*args, **fx.map_arg(node.kwargs, values.__getitem__))
-    said = (fx.map_arg(node.args[0], values.__getitem__) for node in conditions(rule))
-    return _chosen(rule, tuple(map(bool, said)))
+Decide = Callable[[Sequence[float]], tuple[bool, ...]]
+"""`decide(numbers)`: of every `when` of a rule, whether its first side is taken."""
 
 
 @lru_cache(maxsize=None)
-def _chosen(rule: Rule, said: tuple[bool, ...]) -> Rule:
+def decision(rule: Rule) -> Decide:
+    """How a rule's choices depend on the step, the hyper-parameters and the carried numbers, in this order."""
+    graph = trace(rule)
+    place = {name: k for k, name in enumerate(("t", *rule.hypers, *rule.numbers))}
+    expressions = {node: f"given[{place[name]}]" for name, node in graph.inputs.items() if name in place}
+    functions: dict[str, Any] = {}
+    for node in graph.nodes:
+        if graph.kinds[node] == "number":
+            functions[f"f{len(functions)}"] = node.target
+            args = (expressions[arg] if isinstance(arg, fx.Node) else repr(arg) for arg in node.args)
+            expressions[node] = f"f{len(functions) - 1}({', '.join(args)})"
+    said = "".join(f"bool({expressions[node.all_input_nodes[0]]})," for node in conditions(rule))
+    quick: Decide = eval(f"lambda given: ({said})", functions)
+
+    def decide(numbers: Sequence[float]) -> tuple[bool, ...]:
+        try:
+            return quick(numbers)
+        except ArithmeticError:  # where Python's numbers stop, float64's go on
+            with np.errstate(all="ignore"):
+                return quick([np.float64(number) for number in numbers])
+
+    return decide
+
+
+def choose(rule: Rule, numbers: Sequence[float]) -> Rule:
+    """The rule with every `when` decided by the step, the hyper-parameters and the carried numbers, in this order."""
+    return chosen(rule, decision(rule)(numbers)) if conditions(rule) else rule
+
+
+@lru_cache(maxsize=None)
+def chosen(rule: Rule, said: tuple[bool, ...]) -> Rule:
+    """The rule with every `when` decided."""
     graph, choices = trace(rule), dict(zip(conditions(rule), said, strict=True))
 
     def chosen(p: Any, g: Any, *values: Any, **hypers: Any) -> Any:

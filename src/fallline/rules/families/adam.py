@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from ..composition import named
 from ..hyper import Beta1, Beta2, Epsilon, Fixed, Rate
 from ..modifiers import amsgrad as with_maximum
-from ..modifiers import decoupled
+from ..modifiers import centralize, decoupled, lookahead
 from ..ops import maximum, sqrt, where
 from ..rule import carried, rule
 
@@ -37,6 +38,13 @@ def adam_uncorrected(p, g, m, v, *, t, lr: Rate = 1e-3, beta1: Beta1 = 0.9, beta
     v = beta2 * v + (1 - beta2) * g**2
     return p - lr * m / (v.sqrt() + eps), m, v
 
+
+sparse_adam = named(
+    adam_epsilon_hat,
+    "sparse_adam",
+    title="SparseAdam",
+    summary="Adam for sparse gradients: rows that a gradient does not name keep their moments.",
+)
 
 amsgrad = with_maximum(
     adam,
@@ -100,3 +108,14 @@ def radam(p, g, m, v, *, t, lr: Rate = 1e-3, beta1: Beta1 = 0.9, beta2: Beta2 = 
     r = sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))
     step = where(rho > 5, r * sqrt(1 - beta2**t) / (v.sqrt() + eps), 1.0)
     return p - lr * m_hat * step, m, v
+
+
+ranger = lookahead(
+    centralize(radam),
+    name="ranger",
+    paper="Wright 2019, Ranger, with the centralization of Yong et al. 2020, arXiv:2004.01461",
+    summary="RAdam on centered gradients, and every few steps a part of the way back to slow weights.",
+    beta1=0.95,
+    eps=1e-5,
+    lookahead_steps=6,
+)

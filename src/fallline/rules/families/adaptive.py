@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from ..hyper import Beta2, Epsilon, Fixed, Momentum, Rate, at_least, log
-from ..rule import initial, rule
+from ..hyper import Beta1, Beta2, Epsilon, Fixed, Momentum, Rate, at_least, log
+from ..rule import exact, initial, rule
 
+Centered = Annotated[Any, exact]
 Accumulator = Annotated[Any, initial("initial_accumulator_value")]
 AdagradRate = Annotated[float, at_least(0), log(1e-4, 1)]
 AdadeltaRate = Annotated[float, at_least(0), log(1e-2, 10)]
@@ -57,7 +58,9 @@ def rmsprop_momentum(
 
 
 @rule(paper="Graves 2013, arXiv:1308.0850, equations 38 to 40, epsilon outside the root", title="RMSpropCentered")
-def rmsprop_centered(p, g, v, g_avg, *, t, lr: Rate = 1e-2, alpha: Beta2 = 0.99, eps: Epsilon = 1e-8):
+def rmsprop_centered(
+    p, g, v: Centered, g_avg: Centered, *, t, lr: Rate = 1e-2, alpha: Beta2 = 0.99, eps: Epsilon = 1e-8
+):
     """RMSProp divided by the gradient's standard deviation."""
     v = alpha * v + (1 - alpha) * g**2
     g_avg = alpha * g_avg + (1 - alpha) * g
@@ -70,8 +73,8 @@ def rmsprop_centered(p, g, v, g_avg, *, t, lr: Rate = 1e-2, alpha: Beta2 = 0.99,
 def rmsprop_centered_momentum(
     p,
     g,
-    v,
-    g_avg,
+    v: Centered,
+    g_avg: Centered,
     b,
     *,
     t,
@@ -94,3 +97,24 @@ def adadelta(p, g, v, u, *, t, lr: AdadeltaRate = 1.0, rho: Beta2 = 0.9, eps: Ep
     delta = (u + eps).sqrt() / (v + eps).sqrt() * g
     u = rho * u + (1 - rho) * delta**2
     return p - lr * delta, v, u
+
+
+@rule(paper="Defazio & Jelassi 2021, arXiv:2101.11075, Algorithm 1", title="MADGRAD")
+def madgrad(
+    p,
+    g,
+    s: Annotated[Any, exact],
+    nu,
+    x0: Annotated[Any, initial("p")],
+    *,
+    t,
+    lr: Rate = 1e-2,
+    momentum: Beta1 = 0.9,
+    eps: Epsilon = 1e-6,
+):
+    """Dual averaging from the start, divided by the cube root of the summed squares, with momentum by averaging."""
+    alpha = lr * t**0.5
+    s = s + alpha * g
+    nu = nu + alpha * g**2
+    z = x0 - s / (nu ** (1 / 3) + eps)
+    return momentum * p + (1 - momentum) * z, s, nu, x0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from ..hyper import Fixed, Momentum, SgdRate
 from ..modifiers import decoupled
-from ..ops import where
-from ..rule import rule
+from ..ops import maximum, where
+from ..rule import carried, rule
 
 
 @rule(paper="Robbins & Monro 1951, equation 2", title="SGD")
@@ -52,3 +54,34 @@ sgdw = decoupled(
     paper="Loshchilov & Hutter 2019, arXiv:1711.05101, Algorithm 1, with the rate outside the velocity",
     summary="Heavy ball with decoupled weight decay.",
 )
+
+
+def _averaged(p, ax):
+    return ax
+
+
+@rule(
+    paper="Polyak & Juditsky 1992; the rate that falls, and the decay, as in Xu 2011, arXiv:1107.2490, section 4",
+    title="ASGD",
+    evaluation=_averaged,
+)
+def asgd(
+    p,
+    g,
+    ax,
+    eta: Annotated[float, carried(0.0)],
+    mu: Annotated[float, carried(1.0)],
+    *,
+    t,
+    lr: SgdRate = 1e-2,
+    lambd: Fixed = 1e-4,
+    alpha: Fixed = 0.75,
+    t0: Fixed = 1e6,
+):
+    """Averaged SGD: a rate that falls, and the mean of all iterates past step `t0 + 1`, at which to evaluate."""
+    rate = where(t == 1, lr, eta)
+    p = p * (1 - lambd * rate) - rate * g
+    ax = where(mu == 1, p, ax + mu * (p - ax))
+    eta = lr / (1 + lambd * lr * t) ** alpha
+    mu = 1 / maximum(t - t0, 1.0)
+    return p, ax, eta, mu

@@ -19,6 +19,20 @@ def signsgd(p, g, *, t, lr: SignRate = 1e-3):
     return p - lr * g.sign()
 
 
+@rule(paper="Bernstein et al. 2018, arXiv:1802.04434, Algorithm 2")
+def signum(p, g, m, *, t, lr: SignRate = 1e-4, momentum: Beta1 = 0.9):
+    """The sign of the average gradient."""
+    m = momentum * m + (1 - momentum) * g
+    return p - lr * m.sign(), m
+
+
+@rule(paper="Su 2023, Tiger: a tight-fisted optimizer, equation 1, without its weight decay")
+def tiger(p, g, m, *, t, lr: SignRate = 1e-3, beta: Beta1 = 0.965):
+    """Signum with the memory that suits large models: Lion with one decay rate."""
+    m = beta * m + (1 - beta) * g
+    return p - lr * m.sign(), m
+
+
 @rule(paper="Chen et al. 2023, arXiv:2302.06675, Algorithm 2, without its weight decay")
 def lion(p, g, m, *, t, lr: SignRate = 1e-4, beta1: Beta1 = 0.9, beta2: LionBeta2 = 0.99):
     """The sign of an average of momentum and gradient."""

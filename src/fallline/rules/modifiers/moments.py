@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import partial
 
 from ...errors import RuleError
-from ..modifier import named
+from ..composition import Modifier, fitted
 from ..ops import maximum
 from ..rule import Rule
 from ..trace import replay, trace
 
+_SECOND_MOMENTS = ("v", "s")
+"""What rules call their second moment."""
 
-@lru_cache(maxsize=None)
-def _running_maximum(rule: Rule, of: str) -> Rule:
-    """The rule with every use of its new state `of` replaced by that state's running maximum."""
-    if of not in rule.states:
-        raise RuleError(f"amsgrad({rule.name}): the rule has no state {of!r} whose maximum could be kept.")
-    graph = trace(rule)
+
+def _running_maximum(rule: Rule) -> Rule:
+    """The rule with every use of its new second moment replaced by that moment's running maximum."""
+    of = next((name for name in _SECOND_MOMENTS if name in rule.states and name not in rule.shapes), None)
+    if of is None:
+        raise RuleError(f"amsgrad({rule.name}): the rule has no state 'v' whose maximum could be kept.")
+    modified = fitted(amsgrad, rule, [f"{of}_max"])
     where = 1 + rule.states.index(of)
-    moment = graph.outputs[where]
     split = len(rule.states)
 
-    def amsgrad(p, g, *values, **hypers):
-        largest = values[split]
+    def function(p, g, *values, **hypers):
+        graph, largest = trace(rule), values[split]
         inputs = (p, g, *values[:split], *values[split + 1 :])
         kept = {}
 
@@ -32,26 +34,21 @@ def _running_maximum(rule: Rule, of: str) -> Rule:
             kept["max"] = maximum(largest, v)
             return kept["max"]
 
-        out = list(replay(graph, inputs, hypers, {moment: keep}))
+        out = list(replay(graph, inputs, hypers, {graph.outputs[where]: keep}))
         out[where] = kept["v"]
         return (*out[: 1 + split], kept["max"], *out[1 + split :])
 
-    return replace(
-        rule,
-        name=f"amsgrad({rule.name})",
-        function=amsgrad,
-        states=(*rule.states, f"{of}_max"),
-        given_title="",
-        parts=(*rule.parts, _running_maximum.__wrapped__),
-    )
+    rest = rule.otherwise and amsgrad(rule.otherwise)
+    return replace(modified, function=function, states=(*rule.states, f"{of}_max"), otherwise=rest)
 
 
-def amsgrad(
-    rule: Rule, *, of: str = "v", name: str | None = None, paper: str = "", summary: str = "", title: str = ""
-) -> Rule:
-    """Divide by the running maximum of the second moment (Reddi et al. 2018, arXiv:1904.09237, Algorithm 2).
-
-    `of` names the state whose maximum is kept. As in PyTorch, the maximum is taken before bias correction.
-    """
-    modified = _running_maximum(rule, of)
-    return modified if name is None else named(modified, name, paper=paper, summary=summary, title=title)
+@partial(
+    Modifier,
+    apply=_running_maximum,
+    hypers={},
+    paper="Reddi et al. 2018, arXiv:1904.09237, Algorithm 2",
+    stage="moments",
+)
+def amsgrad(v, v_max):
+    """The rule divides by the largest second moment so far, taken before bias correction, as in PyTorch."""
+    return maximum(v_max, v)
