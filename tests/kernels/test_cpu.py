@@ -9,43 +9,57 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.overrides import TorchFunctionMode
 
 from fallline import optim
 from fallline.kernels import plan, threads
+from fallline.kernels.program import Program
+from fallline.kernels.schedule import program
 from fallline.kernels.stepper import Stepper
 from fallline.rules import REGISTRY, amsgrad, ascend, decoupled, get, l1, l2, rule, where
+from fallline.rules.trace import chosen, decision
+
+from .executors import Pair, assert_equal, assert_near, forms, looks_at_elements_alone
 
 RULES = sorted(REGISTRY)
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 SPECIAL = [0.0, -0.0, math.inf, -math.inf, math.nan, 1e-40, -1e-45, 1e30, -3e38, 65504.0, 6e-8, 1.0, -1.0]
 
 
-class ExactRoots(TorchFunctionMode):
-    """PyTorch's vectorized square root is off by a unit in the last place on some machines; the kernel's never is."""
+HEAVY = {"exp", "pow", "log", "tanh", "cos"}
+"""Functions that PyTorch computes to a few units in the last place, in its own way."""
 
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        if function in (torch.Tensor.sqrt, torch.sqrt):
-            with np.errstate(invalid="ignore"):
-                return torch.from_numpy(np.asarray(np.sqrt(args[0].numpy())))
-        return function(*args, **(kwargs or {}))
+SAMPLE = ["sgd", "nadam", "rprop", "lion", "lamb", "adafactor", "muon", "ema(clip_norm(adamw))"]
+"""Rules of every sort: numbers, carried numbers, choices, scalars, vectors, calls, totals."""
 
 
-def by_text(rule, p, g, states, numbers, t, hypers):
-    """One step by the rule's own text, half types computed in float32."""
-    wide = torch.float32 if p.dtype in (torch.float16, torch.bfloat16) else p.dtype
-    with ExactRoots():
-        out = rule.function(*(x.to(wide) for x in (p, g, *states)), *numbers, t=t, **hypers)
-    out = out if isinstance(out, tuple) else (out,)
-    return [x.to(p.dtype) for x in out[: 1 + len(states)]], list(out[1 + len(states) :])
+def programs(rule) -> list[Program]:
+    """What the first steps of a rule take, for matrices and for the rest."""
+    parts = (rule, rule.otherwise or rule)
+    return [program(plan(chosen(part, said), (6, 4))) for part in parts for said in said_of(part)]
 
 
-def same(a, b, ulps=0):
-    """Equal values, NaN to NaN; with `ulps`, as many units in the last place apart at most."""
-    if not ulps:
-        return torch.equal(torch.isnan(a), torch.isnan(b)) and torch.equal(a.nan_to_num(7), b.nan_to_num(7))
-    torch.testing.assert_close(a, b, rtol=ulps * torch.finfo(a.dtype).eps, atol=1e-37, equal_nan=True)
-    return True
+def tolerance(rule, dtype) -> float:
+    """How far the kernel's numbers may be from the text's; nothing where both compute each element in one order."""
+    made = programs(rule)
+    rounded_alike = not any(map(_rounds_otherwise, (step for one in made for step in one.passes)))
+    if rounded_alike and all(map(looks_at_elements_alone, made)):
+        return 0.0
+    return {torch.float64: 1e-9, torch.float32: 2e-4, torch.bfloat16: 2e-2, torch.float16: 5e-3}[dtype]
+
+
+def _rounds_otherwise(step) -> bool:
+    """Whether PyTorch computes an element in its own way: a number over a tensor by the tensor's reciprocal, say."""
+    tensors = {load.value for load in step.loads} | {op.name for op in step.operations if op.tensor}
+    by_reciprocal = any(
+        op.op == "div" and op.args[0] not in tensors and op.args[0] != 1.0 for op in step.operations if op.tensor
+    )
+    return by_reciprocal or any(op.tensor and op.op in HEAVY for op in step.operations)
+
+
+def said_of(rule) -> set[tuple[bool, ...]]:
+    """What the rule's choices are in the first steps."""
+    numbers = [*rule.defaults.values(), *rule.numbers.values()]
+    return {decision(rule)([t, *numbers]) for t in range(1, 4)}
 
 
 def draw_hypers(data, rule):
@@ -57,64 +71,63 @@ def draw_hypers(data, rule):
     }
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", RULES)
-@settings(max_examples=8)
-@given(data=st.data())
-def test_kernel_gives_what_the_text_gives(name, dtype, data):
-    rule = get(name)
-    hypers = draw_hypers(data, rule)
-    shapes = data.draw(st.lists(st.lists(st.integers(0, 9), max_size=3), min_size=1, max_size=4))
+def check(rule, dtype, data, shapes, special):
+    """Three steps by kernel and by text, each from where the text has come to."""
     generator = torch.Generator().manual_seed(data.draw(st.integers(0, 2**31)))
-    special = data.draw(st.booleans())
 
-    def tensor(shape, positive=False):
+    def tensor(shape):
         x = torch.randn(shape, generator=generator, dtype=torch.float64)
-        x = x.abs() if positive else x
         if special and x.numel():
             at = torch.randint(0, x.numel(), (max(1, x.numel() // 3),), generator=generator)
             drawn = torch.tensor([data.draw(st.sampled_from(SPECIAL)) for _ in at], dtype=torch.float64)
             x.view(-1)[at] = drawn
         return x.to(dtype)
 
-    params = [tensor(shape).requires_grad_() for shape in shapes]
-    optimizer = optim.optimizer(rule, params, **hypers)
-    references = [([p.detach().clone()], list(rule.numbers.values())) for p in params]
-    for t in range(1, 4):
-        for p in params:
-            p.grad = tensor(p.shape)
-        optimizer.step()
-        for k, p in enumerate(params):
-            (reference, *states), numbers = references[k]
-            if t == 1:
-                starts = [rule.starts.get(s, 0.0) for s in rule.states]
-                starts = [hypers[s] if isinstance(s, str) else s for s in starts]
-                states = [torch.full_like(reference, s) for s in starts]
-            expected, numbers = by_text(rule, reference, p.grad, states, numbers, t, hypers)
-            references[k] = (expected, numbers)
-            kept = optimizer.state[p]
-            ulps = 8 if name == "powersign" else 0
-            for actual, wanted in zip((p.detach(), *(kept[s] for s in rule.states)), expected, strict=True):
-                assert same(actual, wanted, ulps)
-            assert [kept[n] for n in rule.numbers] == numbers
+    within = tolerance(rule, dtype)
+    # the vectors that belong to equal singular values are anyone's choice, and all equally good for a step
+    unique = not any(one.calls for one in programs(rule))
+    pair = Pair(rule, [tensor(shape) for shape in shapes], **draw_hypers(data, rule))
+    for _ in range(3):
+        pair.step([tensor(p.shape) for p in pair.kernel])
+        assert None not in forms(pair.by_kernel)
+        for actual, expected in pair.results(unique):
+            if within:
+                assert_near(actual, expected, within)
+            else:
+                assert_equal(actual, expected)
+        pair.meet()
 
 
-@pytest.mark.parametrize("name", RULES)
-def test_every_built_in_rule_is_in_the_vocabulary(name):
-    plan(get(name))
+SHAPES = st.lists(st.lists(st.integers(0, 9), max_size=3), min_size=1, max_size=4)
+
+
+@pytest.mark.parametrize("name", sorted({*RULES, *SAMPLE}))
+@settings(max_examples=3)
+@given(data=st.data())
+def test_kernel_gives_what_the_text_gives(name, data):
+    rule = get(name)
+    special = not tolerance(rule, torch.float32) and data.draw(st.booleans())
+    check(rule, torch.float32, data, data.draw(SHAPES), special)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("name", SAMPLE)
+@settings(max_examples=8)
+@given(data=st.data())
+def test_in_every_type_of_numbers(name, dtype, data):
+    rule = get(name)
+    special = not tolerance(rule, dtype) and data.draw(st.booleans())
+    check(rule, dtype, data, data.draw(SHAPES), special)
 
 
 @pytest.mark.parametrize("compose", [decoupled, l1, l2, ascend, amsgrad, lambda r: l1(l2(decoupled(amsgrad(r))))])
 def test_modified_rules_are_compiled_too(compose):
-    rule = compose(get("adam"))
-    p = torch.randn(100, requires_grad=True)
-    optimizer = optim.optimizer(rule, [p], lr=0.1)
-    expected = [p.detach().clone(), *(torch.zeros(100) for _ in rule.states)]
-    for t in range(1, 5):
-        p.grad = torch.randn(100)
-        optimizer.step()
-        expected, _ = by_text(rule, expected[0], p.grad, expected[1:], (), t, {**rule.defaults, "lr": 0.1})
-        assert same(p.detach(), expected[0])
+    pair = Pair(compose(get("adam")), [torch.randn(100)], lr=0.1)
+    for _ in range(4):
+        pair.step([torch.randn(100)])
+        assert None not in forms(pair.by_kernel)
+        for actual, expected in pair.results():
+            assert_equal(actual, expected)
 
 
 @given(st.lists(st.floats(width=32, allow_nan=True), min_size=1, max_size=50))
@@ -159,7 +172,7 @@ def test_half_types_are_read_and_rounded_exactly(dtype):
         q.grad = g
         optim.SGD([q], lr=abs(scale), maximize=scale < 0).step()
         g = -g.float() if scale < 0 else g.float()
-        assert same(q.detach(), (start.float() - abs(scale) * g).to(dtype))
+        assert_equal(q.detach(), (start.float() - abs(scale) * g).to(dtype))
 
 
 def test_one_call_serves_groups_with_settings_of_their_own():
@@ -298,4 +311,4 @@ def test_rules_of_all_sorts_give_the_same_by_kernel_and_by_text(function):
             assert torch.equal(q.grad, given)
             torch.testing.assert_close(p.detach(), q.detach(), equal_nan=True)
     finally:
-        REGISTRY.pop(own.name)
+        REGISTRY.pop(own.name, None)

@@ -15,7 +15,8 @@ printer.
 from __future__ import annotations
 
 from .cost import Cost, cost
-from .equation import equation, symbol
+from .equation import equation
+from .notation import symbol
 from .plan import Operation, Plan, UnknownOperation, plan
 from .stepper import Stepper
 

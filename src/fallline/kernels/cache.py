@@ -59,7 +59,7 @@ def _no_collection() -> Iterator[None]:
 
 def _support() -> str:
     """What a kernel depends on besides its own text: the loads and stores it is built from."""
-    return Path(__file__).with_name("memory.py").read_text(encoding="utf-8")
+    return "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("memory.py", "sums.py"))
 
 
 def _write(path: Path, text: str) -> Path:

@@ -1,20 +1,64 @@
-"""The cost sheet of a rule: what it keeps and what one step must move."""
+"""The cost sheet of a rule: what it keeps, the passes over memory of a step, and what these must move."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 from ..rules.rule import Rule
-from .plan import UnknownOperation, plan
+from ..rules.trace import chosen, conditions, decision
+from .plan import Plan, UnknownOperation, plan
+from .program import Apply, Pass, Program
+from .schedule import program
+
+_ORDINARY = 10_007
+"""A step at which nothing is due that is done every so many steps: a prime, and so is half of the one before it."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One pass over all elements: the arrays of a parameter's shape that it reads and writes, and what it sums.
+
+    An array that is handed from one step to another, and is no state, goes by the author's name for it.
+    """
+
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    reduces: bool
+
+    def __str__(self) -> str:
+        parts = [f"reads {', '.join(self.reads)}"] if self.reads else []
+        parts += [f"writes {', '.join(self.writes)}"] if self.writes else []
+        return "; ".join(parts + ["makes sums"] * self.reduces)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """State tensors, arrays read and written in a step, and the bytes this moves for one float32 parameter."""
+    """What a rule keeps for a parameter, and what one ordinary step of it takes.
 
-    states: int
-    reads: int
-    writes: int
+    `shapes` tells of each state tensor its shape: `rows x 1`, or `as p`. `functions` are PyTorch's and the rule's own
+    that run between the passes; what these move is not in the sheet.
+    """
+
+    shapes: tuple[tuple[str, str], ...]
+    sweeps: tuple[Sweep, ...]
+    functions: tuple[str, ...]
+
+    @property
+    def states(self) -> int:
+        """How many state tensors there are."""
+        return len(self.shapes)
+
+    @property
+    def reads(self) -> int:
+        """Arrays of a parameter's shape that are read in a step, as often as they are."""
+        return sum(len(sweep.reads) for sweep in self.sweeps)
+
+    @property
+    def writes(self) -> int:
+        """Arrays of a parameter's shape that are written in a step, as often as they are."""
+        return sum(len(sweep.writes) for sweep in self.sweeps)
 
     @property
     def bytes_per_parameter(self) -> int:
@@ -23,10 +67,42 @@ class Cost:
 
 
 def cost(rule: Rule) -> Cost:
-    """The cost sheet of a rule. A rule outside the vocabulary is counted as reading and writing all it names."""
+    """The cost sheet of a rule; of a rule for matrices, that for matrices.
+
+    A rule that no kernel can do is counted as reading and writing all that it names.
+    """
+    shapes = tuple((name, str(rule.shapes.get(name, "as p"))) for name in rule.states)
     try:
-        sheet = plan(rule)
+        sheet = plan(_ordinary(rule))
+        steps = program(sheet)
     except UnknownOperation:
-        return Cost(len(rule.states), 2 + len(rule.states), 1 + len(rule.states))
-    used = {arg for op in sheet.operations for arg in op.args} | set(sheet.written.values())
-    return Cost(len(rule.states), len(used & set(sheet.arrays)), len(sheet.written))
+        return Cost(shapes, (Sweep(("p", "g", *rule.states), ("p", *rule.states), False),), ())
+    sweeps = tuple(_sweep(sheet, step) for step in steps.passes if step.extent == "elements")
+    return Cost(shapes, sweeps, _functions(steps))
+
+
+def state_bytes(rule: Rule, shape: Sequence[int], itemsize: int = 4) -> int:
+    """Bytes of state that the rule keeps for a parameter of that shape, at its defaults."""
+    own = rule.of_shape(shape)
+    view = own.view(shape)
+    whole = sum(prod(view) for name in own.states if name not in own.shapes)
+    return itemsize * (whole + sum(prod(shaped.shape(view, own.defaults)) for shaped in own.shapes.values()))
+
+
+def _ordinary(rule: Rule) -> Rule:
+    """The rule as it chooses at a step at which nothing is due."""
+    if not conditions(rule):
+        return rule
+    return chosen(rule, decision(rule)((_ORDINARY, *rule.defaults.values(), *rule.numbers.values())))
+
+
+def _sweep(sheet: Plan, step: Pass) -> Sweep:
+    names = {op.name: op.label or "a temporary" for op in sheet.operations}
+    reads = tuple(names.get(load.array, load.array) for load in step.loads if load.extent == "elements")
+    writes = tuple(names.get(array, array) for array, _ in step.stores)
+    return Sweep(reads, writes, bool(step.reductions))
+
+
+def _functions(steps: Program) -> tuple[str, ...]:
+    called = [step.call.title for step in steps.steps if isinstance(step, Apply)]
+    return tuple(dict.fromkeys(name for name in called if name not in ("getattr", "getitem")))

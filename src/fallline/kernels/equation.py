@@ -6,62 +6,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 from ..rules.rule import Rule
-from .plan import Operation, Plan, UnknownOperation, Value, plan
-
-Style = Literal["latex", "text"]
+from .notation import LATEX, TEXT, Style, function, literal, over, symbol
+from .plan import Given, Operation, Plan, UnknownOperation, Value, plan
 
 _OR, _AND, _NOT, _RELATION, _SUM, _PRODUCT, _POWER, _ATOM = range(8)
 """How tightly an expression binds, loosest first."""
 
-
-@dataclass(frozen=True)
-class _Words:
-    """What differs between styles: the words of functions, and the names of variables."""
-
-    functions: dict[str, str]
-    relations: dict[str, str]
-    times: str
-
-
-_GREEK = {
-    "p": "theta", "theta": "vartheta", "lr": "eta", "eps": "epsilon", "weight_decay": "lambda", "momentum": "mu",
-    "rho_inf": "rho_infty", "mu_product": "M", "mu_next": "mu_next", "strength": "s", "dampening": "tau",
-    "delta": "delta", "size": "Delta", "momentum_decay": "psi",
-}  # fmt: skip
-
-_LETTERS = {
-    "theta": "θ", "vartheta": "ϑ", "eta": "η", "epsilon": "ε", "lambda": "λ", "mu": "μ", "beta": "β", "alpha": "α",
-    "rho": "ρ", "delta": "δ", "tau": "τ", "Delta": "Δ",
-    "psi": "ψ",
-}  # fmt: skip
-
-_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-
-_LATEX = _Words(
-    {
-        "sqrt": r"\sqrt{{{0}}}", "abs": r"\left|{0}\right|", "sign": r"\operatorname{{sign}}\left({0}\right)",
-        "exp": r"\exp\left({0}\right)",
-        "log": r"\log\left({0}\right)", "tanh": r"\tanh\left({0}\right)",
-        "cos": r"\cos\left({0}\right)", "maximum": r"\max\left({0}, {1}\right)",
-        "minimum": r"\min\left({0}, {1}\right)",
-        "where": r"\left({1} \text{{ if }} {0} \text{{ else }} {2}\right)", "not": r"\neg {0}",
-    },
-    {"gt": ">", "ge": r"\ge", "lt": "<", "le": r"\le", "eq": "=", "ne": r"\ne", "and": r"\wedge", "or": r"\vee"},
-    r" \, ",
-)  # fmt: skip
-_TEXT = _Words(
-    {
-        "sqrt": "√({0})", "abs": "|{0}|", "sign": "sign({0})", "exp": "exp({0})", "log": "log({0})",
-        "tanh": "tanh({0})", "cos": "cos({0})", "maximum": "max({0}, {1})", "minimum": "min({0}, {1})",
-        "where": "({1} if {0} else {2})", "not": "not {0}",
-    },
-    {"gt": ">", "ge": "≥", "lt": "<", "le": "≤", "eq": "=", "ne": "≠", "and": "and", "or": "or"},
-    " · ",
-)  # fmt: skip
+_TRANSPOSED = {"mT", "T", "mH", "H", "t"}
 
 
 def equation(rule: Rule, style: Style = "latex") -> list[str]:
@@ -83,9 +37,10 @@ class _Printer:
         self.sheet = sheet
         self.style: Style = style
         self.latex = style == "latex"
-        self.words = _LATEX if self.latex else _TEXT
+        self.words = LATEX if self.latex else TEXT
         self.operations = sheet.by_name()
-        self.new = dict(zip(("p", *sheet.arrays[2:], *sheet.carried), sheet.outputs, strict=True))
+        names = [name for name in (*sheet.arrays, *sheet.carried) if name != "g"]
+        self.new = dict(zip(names, sheet.outputs, strict=True))
         self.state_of = {value: name for name, value in self.new.items() if name != "p"}
         self.shown = {op.name: op for op in sheet.operations if op.label or op.name in self.state_of}
         self.shown.pop(str(self.new["p"]), None)
@@ -115,7 +70,7 @@ class _Printer:
 
     def _operand(self, value: Value) -> tuple[str, int]:
         if not isinstance(value, str):
-            return self._literal(value), _ATOM if value >= 0 else _SUM
+            return literal(value, self.style), _ATOM if value >= 0 else _SUM
         if value in self.shown:
             return self._named(self.shown[value]), _ATOM
         if value in self.operations:
@@ -135,6 +90,8 @@ class _Printer:
 
     def _body(self, op: Operation) -> tuple[str, int]:
         a = op.args
+        if op.op == "call":
+            return self._call(op)
         if op.op == "mul" and a[0] == a[1]:
             return self._power(a[0], "2"), _POWER
         if op.op in ("and", "or"):
@@ -155,16 +112,32 @@ class _Printer:
             return f"-{self._inside(a[0], _PRODUCT)}", _SUM
         if op.op in self.words.relations:
             return f" {self.words.relations[op.op]} ".join(self._inside(x, _SUM) for x in a), _RELATION
-        return self.words.functions[op.op].format(*(self._operand(x)[0] for x in a)), _ATOM
+        text = self.words.functions[op.op].format(*(self._operand(x)[0] for x in a))
+        return (over(text, op.extent, self.style) if op.reduces else text), _ATOM
 
-    def _literal(self, value: float) -> str:
-        """As short as it can be read back from; powers of ten as LaTeX writes them."""
-        text = f"{value:g}" if float(f"{value:g}") == value or value != value else repr(value)
-        mantissa, e, exponent = text.partition("e")
-        if not self.latex or not e:
-            return text.replace("inf", r"\infty") if self.latex else text
-        factor = "" if mantissa == "1" else rf"{mantissa} \cdot "
-        return rf"{factor}10^{{{int(exponent)}}}"
+    def _call(self, op: Operation) -> tuple[str, int]:
+        """A function of PyTorch or of the rule's own: matrices are written as the field does, the rest by name."""
+        assert op.call is not None
+        name, args = op.call.title, op.call.args
+        if name == "matmul":
+            left, right = (self._inside(a, _PRODUCT) for a in op.args)
+            return f"{left} {'' if self.latex else '@ '}{right}", _PRODUCT
+        if name in _TRANSPOSED or (name == "getattr" and args[1] in _TRANSPOSED):
+            return self.words.functions["transposed"].format(self._inside(op.args[0], _ATOM)), _ATOM
+        if name == "getitem" and isinstance(args[1], int):
+            return self.words.functions["part"].format(self._inside(op.args[0], _ATOM), args[1] + 1), _ATOM
+        if name in ("normal", "uniform"):
+            return self.words.functions[name], _ATOM
+        given = [self._argument(arg) for arg in (*args, *op.call.kwargs.values())]
+        return function(name, [text for text in given if text], self.style), _ATOM
+
+    def _argument(self, arg: Any) -> str:
+        """An argument of a call; how it is to be done (a dimension to keep, a direction) is left to the code."""
+        if isinstance(arg, Given):
+            return self._operand(arg.name)[0]
+        if isinstance(arg, int | float) and not isinstance(arg, bool):
+            return literal(arg, self.style)
+        return ""
 
     def _power(self, base: Value, exponent: str) -> str:
         inner = self._inside(base, _ATOM)
@@ -179,40 +152,3 @@ class _Printer:
         if self.latex:
             return rf"\frac{{{self._operand(a)[0]}}}{{{self._operand(b)[0]}}}", _PRODUCT
         return f"{self._inside(a, _PRODUCT)} / {self._inside(b, _POWER)}", _PRODUCT
-
-
-def symbol(name: str, style: Style = "text", time: str = "") -> str:
-    """A variable or hyper-parameter as the equations write it: `lr` is η, `m_hat` at time t is m̂_t."""
-    name = _GREEK.get(name, name)
-    accent = next((a for a in ("hat", "tilde") if name.endswith(f"_{a}")), "")
-    name = _GREEK.get(name.removesuffix(f"_{accent}"), name.removesuffix(f"_{accent}")) if accent else name
-    letter, _, index = name.partition("_")
-    if len(letter) > 1 and letter not in _LETTERS and not re.fullmatch(r"[a-z]+\d+", letter):
-        letter, index = name, ""
-    digits = re.fullmatch(r"([a-z]+)(\d+)", letter)
-    if digits:
-        letter, index = digits[1], digits[2]
-    return (_latex if style == "latex" else _text)(letter, index, accent, time)
-
-
-def _latex(letter: str, index: str, accent: str, time: str) -> str:
-    body = rf"\{letter}" if letter in _LETTERS else _upright(letter)
-    body = rf"\{accent}{{{body}}}" if accent else body
-    index = r"\infty" if index == "infty" else _upright(index)
-    subscript = ",".join(part for part in (index, time) if part)
-    return f"{body}_{{{subscript}}}" if subscript else body
-
-
-def _upright(word: str) -> str:
-    """A word stands upright, a single letter is a variable."""
-    return rf"\mathrm{{{word.replace('_', ' ')}}}" if len(word) > 1 else word
-
-
-def _text(letter: str, index: str, accent: str, time: str) -> str:
-    body = _LETTERS.get(letter, letter) + {"hat": "\u0302", "tilde": "\u0303", "": ""}[accent]
-    if index.isdigit():
-        body, index = body + index.translate(_SUBSCRIPTS), ""
-    subscript = ",".join(part for part in (index.replace("infty", "∞"), time) if part)
-    if not subscript:
-        return body
-    return f"{body}_{subscript}" if len(subscript) == 1 else f"{body}_{{{subscript}}}"

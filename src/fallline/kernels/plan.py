@@ -1,60 +1,144 @@
-"""From a rule's graph to a plan: a list of operations with a closed vocabulary, numbers told apart from tensors.
+"""From a rule's graph to a plan: a list of operations with a closed vocabulary, each with its extent.
 
-A value that depends on no tensor (`1 - beta1**t`) is a *number*: computed once a step, in float64. What depends on a
-tensor is computed for every element. Every backend and printer reads the same plan.
+A value that depends on no tensor (`1 - beta1**t`) is a *number*: computed once a step, in float64. A reduction of a
+whole tensor makes a *scalar*, and what depends on scalars and numbers alone is computed in float64 too. Everything else
+is computed for every element, row, column or matrix. What the vocabulary lacks is a *call*: a PyTorch function that is
+run as it is. Every backend and printer reads the same plan.
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import torch
 from torch import fx
+from torch.fx.node import map_aggregate
 
 from ..rules import ops
 from ..rules.rule import Rule
 from ..rules.trace import Graph, trace
+from .extent import Extent, extent_of, joined, reduced
+from .shapes import Shapes
+from .vocabulary import ARITHMETIC, BOOLEAN, FACTS, REDUCTIONS, Reduce, expansion, reduction
 
 Value = str | float
 """An operand: the name of an input or of an earlier operation, or a literal."""
 
 
 @dataclass(frozen=True)
+class Given:
+    """A place in a call's arguments that an earlier value takes."""
+
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A PyTorch function (or, by its name, a method) that no kernel has, with its arguments.
+
+    It `stacks` when the tensors of equal shape may be stacked along a new first dimension and it be called once.
+    """
+
+    function: Callable[..., Any] | str
+    args: Any
+    kwargs: Mapping[str, Any]
+    stacks: bool
+    takes: tuple[str, ...]
+    """The names of the values that it takes."""
+
+    @property
+    def title(self) -> str:
+        """The function's name."""
+        return self.function if isinstance(self.function, str) else getattr(self.function, "__name__", "a function")
+
+    def run(self, look_up: Callable[[str], Any]) -> Any:
+        """Call it, with `look_up(name)` for the values that it takes."""
+
+        def given(leaf: Any) -> Any:
+            return look_up(leaf.name) if isinstance(leaf, Given) else leaf
+
+        args, kwargs = map_aggregate(self.args, given), map_aggregate(self.kwargs, given)
+        if isinstance(self.function, str):
+            return getattr(args[0], self.function)(*args[1:], **kwargs)
+        return self.function(*args, **kwargs)
+
+
+@dataclass(frozen=True)
 class Operation:
-    """One operation of a plan: `name = op(*args)`; `label` is the author's name for it, if any."""
+    """One operation of a plan: `name = op(*args)`; `label` is the author's name for it, if any.
+
+    `op` is a word of the vocabulary, a reduction (`sum`, `mean`, `norm`, `max`, `min`) to the operation's extent, a
+    `total` over all parameters, a choice `when`, or a `call`. What has a `call` is run so, whatever its word.
+    """
 
     name: str
     op: str
     args: tuple[Value, ...]
-    tensor: bool
-    boolean: bool
-    label: str | None
+    extent: Extent
+    boolean: bool = False
+    label: str | None = None
+    call: Call | None = None
+
+    @property
+    def tensor(self) -> bool:
+        """Whether it makes a tensor, and not one value for all of a tensor."""
+        return self.extent not in ("number", "scalar")
+
+    @property
+    def reduces(self) -> bool:
+        """Whether it waits for all of a tensor, a row or a column."""
+        return self.call is None and (self.op in REDUCTIONS or self.op == "total")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
-    """A rule in the closed vocabulary. `outputs` are the new `p`, state tensors and state numbers, in this order."""
+    """A rule in the closed vocabulary. `outputs` are the new `p`, state tensors and state numbers, in this order.
 
-    arrays: tuple[str, ...]
+    `arrays` are `p`, `g` and the state tensors with their extents; `rounds` the totals that are summed together.
+    """
+
+    arrays: Mapping[str, Extent]
     carried: tuple[str, ...]
     hypers: tuple[str, ...]
     operations: tuple[Operation, ...]
     outputs: tuple[Value, ...]
+    rounds: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """The facts of a parameter's shape that the rule asks for."""
+        return tuple(fact for fact in FACTS.values() if self.reads(fact))
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """The number inputs, in the order of a row of hyper-parameters: the step, the hypers, the carried numbers."""
-        return ("t", *self.hypers, *self.carried)
+        """The number inputs: the step, the hypers, the carried numbers, the facts of the shape."""
+        return ("t", *self.hypers, *self.carried, *self.facts)
 
     @property
     def written(self) -> dict[str, Value]:
         """The arrays that a step changes, with the value each receives."""
-        changed = zip(("p", *self.arrays[2:]), self.outputs, strict=False)
+        changed = zip((name for name in self.arrays if name != "g"), self.outputs, strict=False)
         return {array: value for array, value in changed if array != value}
+
+    @property
+    def kept(self) -> dict[str, Value]:
+        """The carried numbers, with their new values."""
+        return dict(zip(self.carried, self.outputs[len(self.arrays) - 1 :], strict=True))
+
+    @property
+    def calls(self) -> bool:
+        """Whether it needs more than kernels."""
+        return any(op.call is not None for op in self.operations)
+
+    @property
+    def dimensions(self) -> int:
+        """How many dimensions a parameter needs at least."""
+        extents = {*self.arrays.values(), *(op.extent for op in self.operations)}
+        if extents & {"columns", "matrix"} or {"#rows", "#columns"} & {*self.facts}:
+            return 2
+        return int("rows" in extents)
 
     def reads(self, name: str) -> bool:
         """Whether any operation takes that input."""
@@ -66,162 +150,175 @@ class Plan:
 
 
 class UnknownOperation(Exception):
-    """A rule uses an operation outside the vocabulary; it runs as its own text, in PyTorch."""
+    """A rule does what no plan can say; it runs as its own text, in PyTorch."""
+
+
+def plan(rule: Rule, view: Sequence[int] | None = None, sizes: Mapping[str, float] | None = None) -> Plan:
+    """The rule's plan. Raises `UnknownOperation` outside the vocabulary, `RuleError` for an untraceable rule.
+
+    What PyTorch functions give is known for parameters that the rule sees in the shape `view`, and for the values
+    `sizes` of the hyper-parameters that decide on the shapes of states.
+    """
+    said = {name: float(value) for name, value in (sizes or {}).items() if name in sides(rule)}
+    return _plan(rule, None if view is None else tuple(view), tuple(said.items()))
 
 
 @lru_cache(maxsize=None)
-def plan(rule: Rule) -> Plan:
-    """The rule's plan. Raises `UnknownOperation` outside the vocabulary, `RuleError` for an untraceable rule."""
+def _plan(rule: Rule, view: tuple[int, ...] | None, sizes: tuple[tuple[str, float], ...]) -> Plan:
     graph = trace(rule)
-    arrays = ("p", "g", *rule.states)
-    translate = _Translation(graph, set(arrays))
+    translate = _Translation(rule, graph, Shapes(rule, graph, view, dict(sizes)))
     operations = tuple(op for node in graph.nodes for op in translate.node(node))
     outputs = tuple(translate.names[node] for node in graph.outputs)
-    return Plan(arrays, tuple(rule.numbers), tuple(rule.hypers), operations, outputs)
+    rounds = tuple(tuple(str(translate.names[total]) for total in sums) for sums in graph.rounds)
+    return Plan(translate.arrays, tuple(rule.numbers), tuple(rule.hypers), operations, outputs, rounds)
+
+
+def sides(rule: Rule) -> set[str]:
+    """The hyper-parameters that decide on the shapes of states."""
+    return {name for shaped in rule.shapes.values() for name in (*shaped.sides, shaped.limit) if name in rule.hypers}
 
 
 class _Translation:
-    """The state of translating one graph: the plan's name of every node, and which values are tensors or booleans."""
+    """The state of translating one graph: the plan's name of every node, and what is known of every value."""
 
-    def __init__(self, graph: Graph, arrays: set[str]) -> None:
-        self.labels = graph.labels
+    def __init__(self, rule: Rule, graph: Graph, shapes: Shapes) -> None:
+        self.graph, self.shapes = graph, shapes
         self.names: dict[fx.Node, str] = {node: name for name, node in graph.inputs.items()}
-        self.tensors = set(arrays)
+        self.arrays: dict[str, Extent] = {name: shapes.of_input(name) for name in ("p", "g", *rule.states)}
+        self.extents: dict[Value, Extent] = dict(self.arrays)
         self.booleans: set[Value] = set()
         self.count = 0
 
     def node(self, node: fx.Node) -> Iterator[Operation]:
-        kwargs = dict(node.kwargs)
-        args = [self.names[a] if isinstance(a, fx.Node) else a for a in (*node.args, *kwargs.values())]
-        key = node.target if node.op != "call_method" else f".{node.target}"
-        expand = _VOCABULARY.get(key)
+        extents = [self._extent(self.names[arg]) for arg in node.all_input_nodes]
+        if node.target in FACTS and extents == ["elements"]:
+            self.names[node] = FACTS[node.target]
+            self.extents[FACTS[node.target]] = "scalar"
+            return
+        try:
+            yield from self._within(node, extents)
+        except UnknownOperation:
+            if joined(extents) in ("number", "scalar"):
+                raise
+            yield self._call(node)
+
+    def _within(self, node: fx.Node, extents: Sequence[Extent]) -> Iterator[Operation]:
+        """Operations of the vocabulary."""
+        asked = reduction(node)
+        if "other" in extents and node.target is not ops.when:
+            raise UnknownOperation("a tensor of another shape")
+        if asked is not None:
+            yield from self._reduction(asked, node)
+            return
+        # all of it or nothing: what comes before an unknown word must not stay
+        yield from list(self._flatten(self._expression(node), node))
+
+    def _expression(self, node: fx.Node) -> Any:
+        """The node in the words of the vocabulary: `(op, *operands)`, nested."""
+        expand = expansion(node)
+        args = [self.names[a] if isinstance(a, fx.Node) else a for a in (*node.args, *node.kwargs.values())]
         if expand is None or not all(isinstance(a, str | int | float) for a in args):
             raise UnknownOperation(str(node.target))
-        named = {name: self.names[v] if isinstance(v, fx.Node) else v for name, v in kwargs.items()}
+        named = {name: self.names[v] if isinstance(v, fx.Node) else v for name, v in node.kwargs.items()}
         try:
-            expression = expand(*args[: len(node.args)], **named)
+            return expand(*args[: len(node.args)], **named)
         except TypeError:
             raise UnknownOperation(f"{node.target} with these arguments") from None
-        yield from self._flatten(expression, node)
+
+    def _reduction(self, asked: Reduce, node: fx.Node) -> Iterator[Operation]:
+        inner = fx.map_arg(asked.of, self.names.__getitem__)
+        made: list[Operation] = []
+        of = self._operand(inner, node, made)
+        extent = self._extent(of)
+        if not asked.dims:
+            if extent in ("number", "scalar"):
+                raise UnknownOperation(f"{asked.op} of one value")
+            made.append(self._named(asked.op, (of,), "scalar", node))
+        for dim in reversed(asked.dims):  # along both: first along a row, which leaves a column
+            into = reduced(self._extent(of), dim)
+            if into is None:
+                raise UnknownOperation(f"{asked.op} along {dim}")
+            made.append(self._named(asked.op, (of,), into, node))
+            of = made[-1].name
+        yield from made
 
     def _flatten(self, expression: Any, node: fx.Node) -> Iterator[Operation]:
         """Operations of a nested expression `(op, arg, ...)`; the last one stands for the node."""
+        made: list[Operation] = []
         op, *operands = expression
-        if any(isinstance(operand, bool) for operand in operands):
-            raise UnknownOperation(f"{op} of {operands}")
-        args: list[Value] = []
-        for operand in operands:
-            if isinstance(operand, tuple):
-                yield from self._flatten(operand, node)
-                args.append(str(self.count - 1))
-            else:
-                args.append(operand if isinstance(operand, str) else float(operand))
+        args = tuple(self._operand(operand, node, made) for operand in operands)
         self._refuse(op, args)
+        yield from made
+        extent = "scalar" if op == "total" else joined(map(self._extent, args[op == "when" :]))
+        yield self._named(op, args, extent, node)
+
+    def _operand(self, operand: Any, node: fx.Node, made: list[Operation]) -> Value:
+        if isinstance(operand, bool):
+            raise UnknownOperation("a truth value as an operand")
+        if isinstance(operand, tuple):
+            made += self._flatten(operand, node)
+            made[-1] = _unlabelled(made[-1])
+            return made[-1].name
+        return operand if isinstance(operand, str) else float(operand)
+
+    def _named(self, op: str, args: tuple[Value, ...], extent: Extent, node: fx.Node) -> Operation:
+        boolean = op in BOOLEAN or (op in ("where", "when") and all(a in self.booleans for a in args[1:]))
+        name = self._next(node, extent)
+        self.booleans.update({name} if boolean else ())
+        return Operation(name, op, args, extent, boolean, self.graph.labels.get(node))
+
+    def _next(self, node: fx.Node, extent: Extent) -> str:
         name = str(self.count)  # no identifier: a rule's own names cannot be the same
         self.count += 1
-        tensor = any(a in self.tensors for a in args)
-        boolean = op in _BOOLEAN or (op == "where" and all(a in self.booleans for a in args[1:]))
-        self.tensors.update({name} if tensor else ())
-        self.booleans.update({name} if boolean else ())
+        self.extents[name] = extent
         self.names[node] = name
-        yield Operation(name, op, tuple(args), tensor, boolean, self.labels.get(node))
+        return name
 
-    def _refuse(self, op: str, args: list[Value]) -> None:
+    def _call(self, node: fx.Node) -> Operation:
+        takes = [self.names[arg] for arg in node.all_input_nodes]
+        shape, stacks = self.shapes.after(node)
+        args, kwargs = (fx.map_arg(x, lambda arg: Given(self.names[arg])) for x in (node.args, node.kwargs))
+        call = Call(node.target, args, kwargs, stacks, tuple(takes))
+        op, *operands = self._word(node) or ("call", *takes)
+        name = self._next(node, _extent_of_result(shape, self.shapes.view))
+        return Operation(name, op, tuple(operands), self.extents[name], False, self.graph.labels.get(node), call)
+
+    def _word(self, node: fx.Node) -> tuple[Any, ...] | None:
+        """What a call is in one word of the vocabulary, for readers; None where it is none."""
+        try:
+            asked = reduction(node)
+            said = self._expression(node) if asked is None else (asked.op, fx.map_arg(asked.of, self.names.get))
+        except UnknownOperation:
+            return None
+        return None if any(isinstance(operand, tuple) for operand in said) else tuple(said)
+
+    def _extent(self, value: Value) -> Extent:
+        return self.extents.get(value, "number")
+
+    def _refuse(self, op: str, args: Sequence[Value]) -> None:
         """Raises `UnknownOperation` where PyTorch gives an operation a meaning of its own."""
-        tensors = [a for a in args if a in self.tensors]
-        logical = [a for a in tensors if a in self.booleans]
-        if op == "where" and args[0] in self.tensors and not self.tensors.intersection(args[1:]):
+        tensors = [a for a in args if self._extent(a) not in ("number", "scalar")]
+        if op == "where" and args[0] in tensors and not {*tensors} & {*args[1:]} and not all(map(_exact, args[1:])):
             # a choice between two numbers has the default type, whatever the rule's tensors have
             raise UnknownOperation("where, with a number on both sides")
-        if op in _ARITHMETIC and tensors and tensors == logical:
-            raise UnknownOperation(f"{op} of booleans")
+        if op in ARITHMETIC and tensors and all(a in self.booleans for a in tensors):
+            raise UnknownOperation(f"{op} of conditions")
         if op in ("and", "or", "not") and not all(a in self.booleans for a in args):
             raise UnknownOperation(f"{op} of numbers")
+        if op == "total" and self._extent(args[0]) == "number":
+            raise UnknownOperation("total of a number")
 
 
-_ARITHMETIC = {"add", "sub", "mul", "div", "pow", "neg", "abs", "sign", "maximum", "minimum"}
-_BOOLEAN = {"gt", "ge", "lt", "le", "eq", "ne", "and", "or", "not"}
+def _exact(value: Value) -> bool:
+    """Whether a literal is the same in every type of floating-point numbers."""
+    return not isinstance(value, str) and value in (0.0, 1.0, -1.0)
 
 
-def _call(op: str, arity: int) -> Callable[..., Any]:
-    def expand(*args: Any, **kwargs: Any) -> Any:
-        if len(args) != arity or kwargs:
-            raise TypeError
-        return (op, *args)
-
-    return expand
+def _unlabelled(op: Operation) -> Operation:
+    return op if op.label is None else Operation(op.name, op.op, op.args, op.extent, op.boolean)
 
 
-def _power(base: Any, exponent: Any) -> Any:
-    """Powers that PyTorch computes by products and roots are those products and roots, so that results agree."""
-    if exponent == 2:
-        return ("mul", base, base)
-    if exponent == 3:
-        return ("mul", ("mul", base, base), base)
-    if exponent == 0.5:
-        return ("sqrt", base)
-    if exponent == -0.5:
-        return ("div", 1.0, ("sqrt", base))
-    if exponent == -1:
-        return ("div", 1.0, base)
-    return ("pow", base, exponent)
-
-
-def _clamp(x: Any, min: Any = None, max: Any = None) -> Any:
-    x = x if min is None else ("maximum", x, min)
-    return x if max is None else ("minimum", x, max)
-
-
-def _add(a: Any, b: Any, *, alpha: Any = 1) -> Any:
-    return ("add", a, b) if alpha == 1 else ("add", a, ("mul", alpha, b))
-
-
-def _sub(a: Any, b: Any, *, alpha: Any = 1) -> Any:
-    return ("sub", a, b) if alpha == 1 else ("sub", a, ("mul", alpha, b))
-
-
-def _vocabulary() -> dict[Any, Callable[..., Any]]:
-    """Every way to write an operation, and what it expands to."""
-    words: dict[Any, Callable[..., Any]] = {
-        operator.add: _add,
-        operator.sub: _sub,
-        operator.pow: _power,
-        torch.pow: _power,
-        ".pow": _power,
-        torch.clamp: _clamp,
-        ".clamp": _clamp,
-        ".clamp_min": lambda x, min: ("maximum", x, min),
-        ".clamp_max": lambda x, max: ("minimum", x, max),
-        ops.where: _call("where", 3),
-        torch.where: _call("where", 3),
-        ".where": lambda a, condition, b: ("where", condition, a, b),
-        torch.square: lambda x: _power(x, 2),
-        ".square": lambda x: _power(x, 2),
-        torch.rsqrt: lambda x: _power(x, -0.5),
-        ".rsqrt": lambda x: _power(x, -0.5),
-        torch.reciprocal: lambda x: _power(x, -1),
-        ".reciprocal": lambda x: _power(x, -1),
-        torch.lerp: lambda a, b, w: ("add", a, ("mul", w, ("sub", b, a))),
-        ".lerp": lambda a, b, w: ("add", a, ("mul", w, ("sub", b, a))),
-        ops.maximum: _call("maximum", 2),
-        ops.minimum: _call("minimum", 2),
-        operator.and_: _call("and", 2),
-        operator.or_: _call("or", 2),
-        operator.invert: _call("not", 1),
-        operator.neg: _call("neg", 1),
-        ops.sqrt: _call("sqrt", 1),
-        ops.exp: _call("exp", 1),
-        ops.cos: _call("cos", 1),
-    }
-    for op, expand in {"add": _add, "sub": _sub}.items():
-        words[getattr(torch, op)] = words[f".{op}"] = expand
-    for op in ("mul", "div", "maximum", "minimum", "gt", "ge", "lt", "le", "eq", "ne"):
-        words[getattr(torch, op)] = words[f".{op}"] = _call(op, 2)
-    for op in ("abs", "neg", "sign", "sqrt", "exp", "log", "tanh", "cos"):
-        words[getattr(torch, op)] = words[f".{op}"] = _call(op, 1)
-    for op in ("mul", "truediv", "gt", "ge", "lt", "le", "eq", "ne"):
-        words[getattr(operator, op)] = _call("div" if op == "truediv" else op, 2)
-    return words
-
-
-_VOCABULARY = _vocabulary()
+def _extent_of_result(shape: Sequence[int] | None, view: Sequence[int]) -> Extent:
+    if shape is None:
+        return "other"
+    return "scalar" if not shape and view else extent_of(shape, view)

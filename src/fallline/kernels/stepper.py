@@ -1,4 +1,4 @@
-"""Stepping tensors by one rule: those that fit a kernel gathered in one call, the others by the rule's own text.
+"""Stepping tensors by one rule: those that fit kernels gathered in tables, the others by the rule's own text.
 
 A `Stepper` is fed the parameters of one step, then its `steps` are run. What a kernel needs to know of a parameter and
 its states is checked once and remembered in a `Slot`; every step then only compares addresses.
@@ -6,7 +6,6 @@ its states is checked once and remembered in a `Slot`; every step then only comp
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,69 +13,88 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError
 from ..rules.rule import Rule
-from ..rules.trace import Walk, conditions, trace
-from . import cpu, text, threads
-from .plan import Plan, UnknownOperation, plan
+from ..rules.trace import Walk, chosen, conditions, decision
+from . import storage, text
+from .form import Form
+from .gpu.board import Board
+from .gpu.work import DeviceWork
+from .plan import UnknownOperation, plan
+from .slot import Slot
+from .slot import slot as make_slot
+from .stack import Room, Stack
+from .work import Work
 
-KERNEL_DTYPES = {getattr(torch, name): name for name in cpu.DTYPES}
+_STACKED = 1 << 22
+"""Elements above which no further tensor joins a stack: large matrices gain nothing from it."""
 
 
-class Slot(NamedTuple):
-    """A parameter that a kernel can step: addresses and layout, as found when its states were last looked at."""
+class Apart(NamedTuple):
+    """A parameter to step that is no plain tensor, or whose gradient is none: others have to stand in for them."""
 
     parameter: Tensor
-    states: tuple[tuple[str, Tensor, int], ...]
-    """Of each state its name, its tensor and that tensor's address."""
-    address: int
-    state_addresses: tuple[int, ...]
-    length: int
-    dtype: torch.dtype
-    strides: tuple[int, ...]
-    contiguous: bool
+    gradient: Tensor
+    state: dict[str, Any]
+    t: int
+    """The step, already counted in `state`."""
+    numbers: tuple[float, ...]
 
 
 class _Batch:
-    """The table and the rows of one kernel call."""
+    """The table and the rows of one form's work."""
 
-    def __init__(self) -> None:
+    def __init__(self, form: Form, names: int) -> None:
+        self.form, self.each, self.calls, self.sums = form, form.each, form.program.calls, form.sums
         self.table: list[int] = []
-        self.rows: list[Sequence[float]] = []
-        self.row_of: dict[Any, int] = {}
-        self.length = 0
+        self.rows: list[tuple[float, ...]] = []
+        self.row_of: dict[tuple[float, ...], int] = {}
+        self.blank = (0.0,) * (len(form.program.layout.columns) - names - self.each * len(form.facts))
+        self.blocks = self.elements = 0
+        self.members: list[tuple[Slot, Tensor, int]] = []
+        """Slots with their gradients and rows."""
         self.carriers: list[tuple[dict[str, Any], int]] = []
 
-    def row(self, values: tuple[float, ...], carried: tuple[float, ...] = ()) -> int:
+    def row(self, values: tuple[float, ...]) -> int:
         """The row with these values: one for all parameters of a group, as long as they have had equally many steps."""
-        key = (values, carried)
-        row = self.row_of.get(key)
+        row = self.row_of.get(values)
         if row is None:
-            row = self.row_of[key] = len(self.rows)
-            self.rows.append((*values, *carried, *carried))
+            row = self.row_of[values] = self.new_row(values)
         return row
+
+    def new_row(self, values: tuple[float, ...]) -> int:
+        """A row of a tensor's own."""
+        self.rows.append(values + self.blank)
+        return len(self.rows) - 1
 
 
 class Stepper:
     """Steps any number of tensors, with a row of numbers each, by one rule."""
 
-    def __init__(self, rule: Rule, keys: Sequence[str] | None = None) -> None:
-        """`keys` are the names under which a parameter's state dictionary holds the rule's states."""
+    def __init__(
+        self, rule: Rule, keys: Sequence[str] | None = None, place: Callable[[Tensor], int] = lambda p: 0
+    ) -> None:
+        """`keys` are the names under which a parameter's state dictionary holds the rule's states.
+
+        `place(p)` is the parameter's place among all that are stepped, for random draws.
+        """
         self.rule = rule
         self.keys = tuple(keys or rule.states)
+        self.place = place
         self.carried = tuple(rule.numbers)
-        self.plan = kernel_plan(rule)
-        self.keeps = bool(self.keys or self.carried) or self.plan is None or self.plan.reads("t")
+        self.names = 1 + len(rule.hypers) + len(rule.numbers)
+        self.decide = decision(rule) if conditions(rule) else None
+        self.keeps = bool(self.keys or self.carried) or _counts(rule)
         self.slots: dict[int, Slot] = {}
-        self.kernels: dict[torch.dtype, cpu.Kernel] = {}
+        self.room = Room()
+        self.boards: dict[tuple[Form, int], Board] = {}
         self.begin()
 
     def begin(self) -> None:
         """Forget what was added and not done: a step that failed half-way leaves addresses that may be gone."""
-        self.batches: dict[torch.dtype, _Batch] = {}
-        self.stepped: list[Tensor] = []
-        self.gradients: list[Tensor] = []
+        self.open: dict[Form, _Batch] = {}
+        self.full: list[_Batch] = []
         self.items: list[tuple[text.Item, dict[str, Any]]] = []
+        self.apart: list[Apart] = []
 
     def add(
         self,
@@ -91,9 +109,12 @@ class Stepper:
         that needs neither.
         """
         # a small model's step is spent in this loop: it asks each tensor as little as is safe
-        slots, keeps, carried = self.slots, self.keeps, self.carried
-        dtype = batch = last = None
+        slots, keeps, carried, decide = self.slots, self.keeps, self.carried, self.decide
+        form: Form | None = None
+        batch: _Batch | None = None
+        last = said = None
         state: dict[str, Any] = {}
+        values: tuple[float, ...] = ()
         row, t = 0, 1
         for p in params:
             g = p.grad
@@ -102,118 +123,144 @@ class Stepper:
             slot = slots.get(id(p))
             if keeps:
                 state = state_of[p]
-            if slot is None or not _in_place(slot, p) or (keeps and not _kept(slot, state)):
+            if slot is None or not slot.in_place(p) or (keeps and not slot.kept(state)):
                 if keeps:
                     start(p, state)
-                slot = self._slot(p, state)
+                slot = self._slot(p, state, numbers)
             if keeps:
                 state["step"] = t = state["step"] + 1
-            address = g.data_ptr() if slot is not None and _fits(slot, g) else 0
+            address = g.data_ptr() if slot is not None and slot.fits(g) else 0
             if slot is None or (not address and slot.length):
                 self._by_text(p, g, state, t, numbers)
                 continue
-            if slot.dtype is not dtype or batch is None:
-                dtype, last = slot.dtype, None
-                batch = self.batches.setdefault(dtype, _Batch())
-            if carried:
-                row = batch.row((t, *numbers), tuple([state[name] for name in carried]))
+            fresh = t != last or bool(carried)
+            if fresh:
+                last, values = t, (t, *numbers, *[state[name] for name in carried])
+                said = None if decide is None else decide(values)
+            if slot.said != said:
+                slot.lay_out(said, self.rule if said is None else chosen(self.rule, said))
+            if fresh or slot.form is not form:
+                form = slot.form
+                batch = None if form is None else self._batch(form)
+                if batch is not None and not batch.each:
+                    row = batch.row(values)
+            if batch is None or (batch.calls and not slot.length):
+                self._by_text(p, g, state, t, numbers)
+                continue
+            if batch.each:
+                row = batch.new_row(values + slot.facts)
+            batch.table += (row, address, *slot.entry)
+            for distance, entry in slot.more:
+                batch.table += (row, address + distance, *entry)
+            batch.blocks += slot.blocks
+            batch.elements += slot.length
+            batch.members.append((slot, g, row))
+            if carried and (slot.length or batch.sums):
                 batch.carriers.append((state, row))
-            elif t != last:
-                row, last = batch.row((t, *numbers)), t
-            batch.table += (slot.length, row, slot.address, address, *slot.state_addresses)
-            batch.length += slot.length
-            self.stepped.append(p)
-            self.gradients.append(g)
 
     def steps(self) -> list[Walk]:
-        """The steps that were added and are not done: to be run with those of all of an optimizer's steppers."""
-        return [self._by_kernel(), *(self._item(item, state) for item, state in self.items)]
+        """The steps that were added and are not done: to be run with those of all of an optimizer's steppers.
+
+        What is in `apart` is not among them.
+        """
+        batches = [self._by_kernel(batch) for batch in (*self.full, *self.open.values()) if batch.members]
+        return [*batches, *(self._item(item, state) for item, state in self.items)]
 
     def _item(self, item: text.Item, state: dict[str, Any]) -> Walk:
         after = yield from text.steps(self.rule, item)
         state.update(zip(self.carried, after, strict=True))
 
-    def _by_kernel(self) -> Walk:
-        yield from ()
-        for dtype, batch in self.batches.items():
-            assert self.plan is not None
-            kernel = self.kernels.get(dtype)
-            if kernel is None:
-                kernel = self.kernels[dtype] = cpu.compiled(self.plan, KERNEL_DTYPES[dtype], self.rule.name)
-            rows = np.array(batch.rows, np.float64)
-            threads.run(kernel, np.array(batch.table, np.int64), rows, batch.length)
-            for state, row in batch.carriers:
-                state.update(zip(self.carried, rows[row, -len(self.carried) :].tolist(), strict=True))
-        if self.stepped:
-            # memory was written behind autograd's back; a stale graph must notice
-            torch.autograd.graph.increment_version(self.stepped)
+    def _by_kernel(self, batch: _Batch) -> Walk:
+        work = self._work(batch)
+        for columns in work.run(self.room):
+            sums = yield work.sums(columns)
+            work.receive(columns, sums)
+        for state, row in batch.carriers:
+            state.update(zip(self.carried, work.carried(row), strict=True))
+        # memory was written behind autograd's back; a stale graph must notice
+        torch.autograd.graph.increment_version([slot.parameter for slot, _, _ in batch.members])
 
-    def _slot(self, p: Tensor, state: dict[str, Any]) -> Slot | None:
+    def _work(self, batch: _Batch) -> Work | DeviceWork:
+        form = batch.form
+        table = np.array(batch.table, np.int64)
+        stack = self._stack(batch) if form.program.calls else None
+        if form.kind.backend == "numba":
+            return Work(form, table, np.array(batch.rows, np.float64), batch.blocks, batch.elements, stack)
+        board = self._board(batch)
+        board.members = [(slot.parameter, row) for slot, _, row in batch.members]
+        return DeviceWork(form, table, batch.rows, board, stack)
+
+    def _board(self, batch: _Batch) -> Board:
+        key = (batch.form, sum(other.form is batch.form for other in self.full[: _index(self.full, batch)]))
+        if key not in self.boards:
+            self.boards[key] = Board(batch.form.width, batch.form.kind.device)
+        return self.boards[key]
+
+    def settle(self, state_of: Mapping[Tensor, dict[str, Any]]) -> None:
+        """Tell the states how many steps were taken on devices: replays of a CUDA graph count there alone."""
+        for board in self.boards.values():
+            steps = board.steps()
+            for p, row in board.members:
+                if "step" in state_of.get(p, {}):
+                    state_of[p]["step"] = steps[row]
+
+    def _batch(self, form: Form) -> _Batch:
+        batch = self.open.get(form)
+        if batch is not None and batch.calls and batch.elements >= _STACKED:
+            self.full.append(batch)
+            batch = None
+        if batch is None:
+            batch = self.open[form] = _Batch(form, self.names)
+        return batch
+
+    def _slot(self, p: Tensor, state: dict[str, Any], numbers: tuple[float, ...]) -> Slot | None:
         """The parameter's slot, or None where a kernel cannot take it."""
-        states = tuple(state[key] for key in self.keys)
-        if self.plan is None or not _kernel_can_take(p, states):
+        made = make_slot(self.rule, p, {key: state[key] for key in self.keys}, numbers)
+        if made is None:
             self.slots.pop(id(p), None)
-            return None
-        known = tuple((key, s, s.data_ptr()) for key, s in zip(self.keys, states, strict=True))
-        where = (p.data_ptr(), tuple(address for _, _, address in known))
-        slot = Slot(p, known, *where, p.numel(), p.dtype, p.stride(), p.is_contiguous())
-        self.slots[id(p)] = slot
-        return slot
+        else:
+            self.slots[id(p)] = made
+        return made
+
+    def _stack(self, batch: _Batch) -> Stack:
+        slots = [slot for slot, _, _ in batch.members]
+        members = {"p": [_stacked(slot.parameter, slot) for slot in slots]}
+        members["g"] = [_stacked(g, slot) for slot, g, _ in batch.members]
+        for k, name in enumerate(self.rule.states):
+            members[name] = [_stacked(slot.states[k][1], slot) for slot in slots]
+        places = [self.place(slot.parameter) for slot in slots]
+        return Stack(batch.form, slots[0].view, members, [row for _, _, row in batch.members], places)
 
     def _by_text(self, p: Tensor, g: Tensor, state: dict[str, Any], t: int, numbers: tuple[float, ...]) -> None:
-        if g.layout is not torch.strided:
-            raise InputError(f"{self.rule.name} was given a sparse gradient; it takes dense gradients only.")
+        if not (_is_plain(p) and _is_plain(g)):
+            self.apart.append(Apart(p, g, state, t, numbers))
+            return
         carried = [state[name] for name in self.carried]
-        item = text.Item((p, *(state[key] for key in self.keys)), g, (t, *numbers), carried)
+        pairs = zip(self.rule.states, self.keys, strict=True)
+        tensors = (p, *(storage.held(self.rule, name, key, state) for name, key in pairs))
+        item = text.Item(tensors, g, (t, *numbers), carried, self.place(p))
         self.items.append((item, state))
 
 
-def kernel_plan(rule: Rule) -> Plan | None:
-    """The rule's plan, or None where it is to be stepped by its text."""
-    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
-        return None
-    graph = trace(rule)
-    if rule.otherwise or rule.shapes or "scalar" in graph.kinds.values() or conditions(rule):
-        return None
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether the tensor is neither sparse nor spread over processes (a `DTensor`)."""
+    return tensor.layout is torch.strided and not hasattr(tensor, "device_mesh")
+
+
+def _counts(rule: Rule) -> bool:
+    """Whether the rule asks for the step, as far as can be told."""
     try:
-        return plan(rule)
+        return plan(rule).reads("t")
     except UnknownOperation:
-        return None
-
-
-def _in_place(slot: Slot, p: Tensor) -> bool:
-    """Whether the parameter still lies where and as it did."""
-    if p.data_ptr() != slot.address or slot.parameter is not p or p.numel() != slot.length:
-        return False
-    return p.is_contiguous() if slot.contiguous else p.stride() == slot.strides
-
-
-def _kept(slot: Slot, state: dict[str, Any]) -> bool:
-    """Whether the states are there and still lie where they did."""
-    for key, tensor, address in slot.states:
-        if state.get(key) is not tensor or tensor.data_ptr() != address or tensor.numel() != slot.length:
-            return False
-    return "step" in state
-
-
-def _fits(slot: Slot, g: Tensor) -> bool:
-    """Whether the gradient lies as the parameter does, and its memory holds its values as they are."""
-    if g.dtype is not slot.dtype or g.is_neg():
-        return False
-    return g.is_contiguous() if slot.contiguous else g.layout is torch.strided and g.stride() == slot.strides
-
-
-def _kernel_can_take(p: Tensor, states: Sequence[Tensor]) -> bool:
-    def alike(tensor: Tensor) -> bool:
-        return tensor.dtype is p.dtype and tensor.is_cpu and tensor.layout is torch.strided
-
-    tensors = (p, *states)
-    if p.dtype not in KERNEL_DTYPES or p.is_neg() or not all(alike(s) and s.shape == p.shape for s in tensors):
-        return False
-    if p.numel() and not all(s.data_ptr() for s in tensors):
-        return False
-    if all(s.is_contiguous() for s in tensors):
         return True
-    # PyTorch keeps the strides of a tensor that fills its memory without gaps or overlaps, and of no other
-    dense = torch.empty_like(p, memory_format=torch.preserve_format).stride()
-    return all(s.stride() == dense for s in tensors)
+
+
+def _stacked(tensor: Tensor, slot: Slot) -> Tensor:
+    """A tensor of a parameter as a stack of one, the shape as the rule sees it."""
+    tensor = tensor.detach()
+    shape = slot.view if tensor.shape == slot.parameter.shape else tensor.shape
+    return tensor.view(1, *shape)
+
+
+def _index(batches: Sequence[_Batch], batch: _Batch) -> int:
+    return next((k for k, other in enumerate(batches) if other is batch), len(batches))

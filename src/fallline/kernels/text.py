@@ -2,60 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
+from ..rules.ops import drawn_for, stored_in
 from ..rules.rule import Rule
-from ..rules.trace import Walk, choose, trace, walk
+from ..rules.storage import ROUNDING_SEED
+from ..rules.trace import Graph, Walk, choose, trace, walk
+from . import storage
+from .dither import Draw, nearest
 
 _COMPUTED_IN = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 
+Instead = Callable[[Graph], Mapping[fx.Node, Callable[..., Any]]]
+
 
 class Item(NamedTuple):
-    """A parameter to step: it and its states, its gradient, the step and the hyper-parameters, the carried numbers."""
+    """A parameter to step: it and its states, its gradient, the step and the hyper-parameters, the carried numbers.
 
-    tensors: Sequence[Tensor]
+    Its place in the optimizer tells its random draws from other parameters'.
+    """
+
+    tensors: Sequence[storage.Held]
     gradient: Tensor
     numbers: Sequence[float]
     carried: Sequence[float]
+    place: int = 0
 
 
-def steps(rule: Rule, item: Item) -> Walk:
+def steps(rule: Rule, item: Item, instead: Instead | None = None) -> Walk:
     """Step a parameter and its states; gives the carried numbers' new values.
 
     Yields where it needs the sums over all parameters: run all of an optimizer's with `fallline.rules.trace.together`.
+    `instead(graph)` gives functions to call in place of nodes of the rule's graph.
     """
-    tensors = [x.detach() for x in item.tensors]
-    shape = tensors[0].shape
-    values = [_computable(rule, x, shape) for x in (tensors[0], item.gradient.detach(), *tensors[1:])]
+    p, *states = (storage.read(x).detach() for x in item.tensors)
+    if not (p.numel() or instead or trace(rule).rounds):
+        return item.carried  # some functions refuse to look for the largest of no numbers
+    values = [_computable(rule, x, p.shape) for x in (p, item.gradient.detach(), *states)]
     # the graph, not the function: it never changes its inputs, and numbers follow float64's rules as in a kernel
     numbers = dict(zip(("t", *rule.hypers), map(np.float64, item.numbers), strict=True))
     carried = list(map(np.float64, item.carried))
-    with torch.no_grad(), np.errstate(all="ignore"):
-        graph = trace(choose(rule, numbers | dict(zip(rule.numbers, carried, strict=True))))
-    step = walk(graph, (*values, *carried), numbers)
+    with torch.no_grad():
+        graph = trace(choose(rule, (*item.numbers, *item.carried)))
+    step = walk(graph, (*values, *carried), numbers, instead=instead and instead(graph))
     sums = None
     while True:
-        with torch.no_grad(), np.errstate(all="ignore"):
+        with torch.no_grad(), np.errstate(all="ignore"), drawn_for(item.place), stored_in(p.dtype):
             try:
                 parts = next(step) if sums is None else step.send(sums)
             except StopIteration as end:
                 out = end.value
                 break
         sums = yield parts
-    _write(tensors, values, out)
-    return [float(value) for value in out[len(tensors) :]]
-
-
-def _write(tensors: Sequence[Tensor], values: Sequence[Tensor], out: Sequence[Any]) -> None:
+    count = len(item.tensors)
     # an input that is an output too must be taken before it is written
-    out = tuple(value.clone() if any(value is x for x in values) else value for value in out[: len(tensors)])
-    for tensor, value in zip(tensors, out, strict=True):
-        tensor.copy_(torch.view_as_complex(value) if tensor.is_complex() else value.reshape(tensor.shape))
+    new = [value.clone() if any(value is x for x in values) else value for value in out[:count]]
+    _write(rule, item, new)
+    return [float(value) for value in out[count:]]
+
+
+def _write(rule: Rule, item: Item, values: Sequence[Tensor]) -> None:
+    seed = dict(zip(rule.hypers, item.numbers[1:], strict=True)).get(ROUNDING_SEED, 0.0)
+    for k, (name, held, value) in enumerate(zip(("p", *rule.states), item.tensors, values, strict=True)):
+        draw = Draw(seed, item.numbers[0], item.place, k) if name in rule.storage else nearest
+        storage.write(held, value, draw)
 
 
 def _computable(rule: Rule, tensor: Tensor, shape: Sequence[int]) -> Tensor:
@@ -77,5 +92,6 @@ def fresh(rule: Rule, name: str, p: Tensor, values: Mapping[str, float]) -> Tens
         return torch.full_like(p, start, memory_format=torch.preserve_format, requires_grad=False)
     state = p.new_full(rule.shapes[name].shape(rule.view(p.shape), values), number, requires_grad=False)
     if said == "eye":
-        state.diagonal(dim1=-2, dim2=-1).fill_(1.0)
+        diagonal = state if state.shape[-1] == 1 else state.diagonal(dim1=-2, dim2=-1)
+        diagonal.fill_(1.0)
     return state

@@ -27,22 +27,26 @@ _WORTH_A_THREAD = 1 << 16
 _PARTS = 16
 """Parts per thread: a thread that is held up leaves what it has not begun to the others."""
 
-_SMALLEST_PART = 1 << 12
-
 Team = Callable[[Any, int, int], None]
 """`team(share, job, threads)`: run the C function `share` on that many threads, and wait for all."""
 
 
-def run(kernel: Kernel, table: Any, rows: Any, length: int) -> None:
-    """Step all of `length` elements, on as many threads as PyTorch uses and the work is worth."""
-    threads = min(torch.get_num_threads(), length * len(kernel.plan.arrays) // _WORTH_A_THREAD)
+def run(kernel: Kernel, table: Any, rows: Any, blocks: int, work: int) -> None:
+    """Run a pass over all blocks, on as many threads as PyTorch uses and so many array elements are worth."""
+    given = [table, rows]
+    if kernel.scalars:
+        given.append(np.empty((blocks, kernel.scalars)))
+    threads = min(torch.get_num_threads(), work // _WORTH_A_THREAD, blocks)
     if threads < 2:
-        kernel.alone(table, rows, 0, length)
+        kernel.alone(*given, 0, blocks)
         return
-    part = max(_SMALLEST_PART, length // (threads * _PARTS))
-    count, width = rows.shape
-    job = np.array([0, part, length, table.ctypes.data, table.size, rows.ctypes.data, count, width], np.int64)
+    part = max(1, blocks // (threads * _PARTS))
+    partials = given[2].ctypes.data if kernel.scalars else 0
+    places = (table.ctypes.data, table.size, rows.ctypes.data, *rows.shape, partials)
+    job = np.array([0, part, blocks, *places], np.int64)
     team()(kernel.share, job.ctypes.data, threads)
+    if kernel.finishes:
+        kernel.alone(*given, blocks, blocks)
 
 
 @lru_cache(maxsize=None)

@@ -1,0 +1,61 @@
+"""How a tensor of a shape is cut for a form's kernels: into matrices, and those into blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from math import prod
+
+from .form import Form
+
+_BLOCK = 1 << 14
+"""Elements of a block: enough to keep a thread at work, few enough to share a tensor among many."""
+
+_ROWS = 64
+"""Rows of a block, at least, where columns are summed: every block leaves a row of sums behind."""
+
+Entry = tuple[int, ...]
+"""What the table says of a matrix after its row and its gradient's address: length, block, columns, addresses."""
+
+
+class Geometry:
+    """Of a tensor that the rule sees in the shape `view`: its matrices, their lengths, and how these are cut.
+
+    Where rows and columns do not matter, the tensor is one matrix of one column.
+    """
+
+    def __init__(self, form: Form, view: tuple[int, ...]) -> None:
+        self.form = form
+        self.facts = tuple(
+            float({"#numel": prod(view), "#rows": prod(view[-2:-1]), "#columns": prod(view[-1:])}[name])
+            for name in form.facts
+        )
+        self.matrices = prod(view[:-2]) if form.by_matrix and prod(view) else 1
+        self.columns = prod(view[-1:]) if form.by_matrix and prod(view) else 1
+        self.length = prod(view) // self.matrices
+        least = _ROWS if "columns" in form.reduced.values() else 1
+        self.block = self.columns * max(least, _BLOCK // self.columns)
+        self.blocks = -(-self.length // self.block)
+        """Of one matrix."""
+        self.sizes = {array.name: self._size(array.name, array.extent) for array in form.program.layout.arrays}
+        """Values of a matrix in each array; where columns are summed, there is a place for each block's sums."""
+        self.steps = {name: size * form.dtypes[name].itemsize for name, size in self.sizes.items()}
+        """Bytes from one matrix to the next."""
+
+    def _size(self, name: str, extent: str) -> int:
+        if self.form.reduced.get(name) == "columns":
+            return self.columns * max(1, self.blocks)
+        return {"elements": self.length, "rows": self.length // self.columns, "columns": self.columns}.get(extent, 1)
+
+    def entries(self, addresses: Sequence[int], start: int = 0, stop: int | None = None) -> Iterator[Entry]:
+        """The entries of the matrices from `start` to `stop`; `addresses` are the arrays', in the table's order."""
+        steps = [self.steps[name] for name in self.form.others]
+        for k in range(start, self.matrices if stop is None else stop):
+            at = (address + k * step for address, step in zip(addresses, steps, strict=True))
+            yield (self.length, self.block, self.columns, *at)
+
+
+@lru_cache(maxsize=None)
+def geometry(form: Form, view: tuple[int, ...]) -> Geometry:
+    """How tensors seen in the shape `view` are cut for a form."""
+    return Geometry(form, view)

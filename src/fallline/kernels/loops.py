@@ -1,0 +1,167 @@
+"""The loops of a pass: over a block's elements, over its rows and in each over their elements, or over a vector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .program import Load, Pass, Reduction
+from .sums import LOWEST
+from .writer import Writer
+
+
+def precision(dtypes: Sequence[str]) -> str:
+    """What arrays of these types, the parameter's first, are computed in."""
+    return "float64" if dtypes[0] == "float64" else "float32"
+
+
+class Loops:
+    """Writes a pass's loops as lines of Python; `types` are those of arrays, `scalars` all that the kernel makes."""
+
+    def __init__(self, step: Pass, writer: Writer, types: Mapping[str, str], scalars: Sequence[Reduction]) -> None:
+        self.step, self.writer, self.types = step, writer, types
+        self.slots = {r.name: k for k, r in enumerate(scalars)}
+        self.scalars = self._into("scalar")
+
+    def _into(self, extent: str) -> list[Reduction]:
+        return [r for r in self.step.reductions if r.into == extent]
+
+    def body(self) -> list[str]:
+        """What is done for one entry, from its block `first` until `stop`."""
+        fixed = [self._load(load, "0") for load in self.step.loads if load.extent == "matrix"]
+        if self.step.extent != "elements":
+            counts = {"rows": "length // columns", "columns": "columns", "matrix": "1"}
+            return [*fixed, *self._vector("0", counts[self.step.extent])]
+        extents = {load.extent for load in self.step.loads} | {r.into for r in self.step.reductions}
+        vectors = bool(extents & {"rows", "columns"})
+        if not vectors and not self.scalars:
+            return [*fixed, *self._vector("first * size", "min(stop * size, length)")]
+        return [
+            *fixed,
+            "for b in range(first, stop):",
+            "    low = b * size",
+            "    high = min(low + size, length)",
+            *(f"    {line}" for line in (self._matrix() if vectors else self._vector("low", "high"))),
+            "    block += 1",
+        ]
+
+    def _vector(self, low: str, high: str) -> list[str]:
+        """A loop over values that lie one after another."""
+        loads = [self._load(load, "i") for load in self.step.loads if load.extent != "matrix"]
+        whole = [*self.scalars, *self._into("matrix")]
+        stores = [self._store(array, "i", self.writer.floating(value)) for array, value in self.step.stores]
+        inner = [*loads, *self.writer.elements(), *(self._add(r) for r in whole), *stores]
+        return [
+            *(self._start(r) for r in whole),
+            f"for i in range({low}, {high}):",
+            *(f"    {line}" for line in inner or ["pass"]),
+            *self._leave(),
+            *(self._finished(r, "0", f"float64({high})") for r in self._into("matrix")),
+        ]
+
+    def _matrix(self) -> list[str]:
+        """A loop over a block's rows, and in it one over their elements."""
+        rows, columns = self._into("rows"), self._into("columns")
+        by_row = [load for load in self.step.loads if load.extent == "rows"]
+        elements = [
+            self._load(load, "start + j" if load.extent == "elements" else "j")
+            for load in self.step.loads
+            if load.extent in ("elements", "columns")
+        ]
+        stores = [self._store(array, "start + j", self.writer.floating(value)) for array, value in self.step.stores]
+        return [
+            *(line for r in columns for line in self._blank_columns(r)),
+            *(self._start(r) for r in self.scalars),
+            "for i in range(low // columns, high // columns):",
+            "    start = i * columns",
+            *(f"    {self._load(load, 'i')}" for load in by_row),
+            *(f"    {self._start(r)}" for r in rows),
+            "    for j in range(columns):",
+            *(f"        {line}" for line in [*elements, *self.writer.elements()]),
+            *(f"        {self._add(r)}" for r in (*self.scalars, *rows)),
+            *(f"        {self._add_to_column(r)}" for r in columns),
+            *(f"        {line}" for line in stores),
+            *(f"    {self._finished(r, 'i', 'float64(columns)')}" for r in rows),
+            *self._leave(),
+        ]
+
+    def _load(self, load: Load, place: str) -> str:
+        loaded = f"load_{load.array}(a_{load.array}, {place})"
+        kind = precision([self.types[load.array]])
+        return f"e_{load.value} = {loaded if kind == self.writer.precision else f'{self.writer.precision}({loaded})'}"
+
+    def _store(self, array: str, place: str, value: str) -> str:
+        kind = precision([self.types[array]])
+        return f"store_{array}(a_{array}, {place}, {value if kind == self.writer.precision else f'{kind}({value})'})"
+
+    # --- reductions ---------------------------------------------------------------------------------------------
+
+    def _start(self, r: Reduction) -> str:
+        return f"s_{r.name} = {LOWEST[self.writer.precision] if r.op in ('max', 'min') else '0.0'}"
+
+    def _term(self, r: Reduction) -> str:
+        value = f"float64({self.writer.floating(r.of)})"
+        return f"{value} * {value}" if r.op == "squares" else value
+
+    def _add(self, r: Reduction) -> str:
+        if r.op in ("max", "min"):
+            value = self.writer.floating(r.of)
+            return f"s_{r.name} = max(s_{r.name}, rank({value if r.op == 'max' else f'-{value}'}))"
+        return f"s_{r.name} = accumulate(s_{r.name}, {self._term(r)})"
+
+    def _reached(self, r: Reduction) -> str:
+        """What a loop has come to."""
+        if r.op not in ("max", "min"):
+            return f"s_{r.name}"
+        return f"{'-' if r.op == 'min' else ''}float64(ranked(s_{r.name}))"
+
+    def _finished(self, r: Reduction, place: str, count: str) -> str:
+        return f"store_{r.name}(a_{r.name}, {place}, {_final(r, self._reached(r), count)})"
+
+    def _leave(self) -> list[str]:
+        """What a block adds to the scalars."""
+        return [f"partials[block, {self.slots[r.name]}] = {self._reached(r)}" for r in self.scalars]
+
+    def _blank_columns(self, r: Reduction) -> list[str]:
+        """A place for the columns' sums over a block of rows."""
+        return [
+            f"w_{r.name} = a_{r.name} + 8 * b * columns",
+            "for j in range(columns):",
+            f"    store_{r.name}(w_{r.name}, j, {nothing(r)})",
+        ]
+
+    def _add_to_column(self, r: Reduction) -> str:
+        so_far = f"load_{r.name}(w_{r.name}, j)"
+        return f"store_{r.name}(w_{r.name}, j, {joined(r, so_far, self._term(r))})"
+
+    def columns(self, places: Mapping[str, int]) -> list[str]:
+        """When all is done: the columns' sums over all blocks, in the place of the first block's."""
+        lines = ["columns = table[at + 4]"]
+        for r in self._into("columns"):
+            address, here = f"a_{r.name}", f"load_{r.name}(a_{r.name}, j)"
+            block = f"load_{r.name}({address} + 8 * b * columns, j)"
+            lines += [
+                f"{address} = table[at + {places[r.name]}]",
+                "for b in range(1, blocks):",
+                "    for j in range(columns):",
+                f"        store_{r.name}({address}, j, {joined(r, here, block)})",
+            ]
+            if r.finish:
+                value = _final(r, here, "float64(length // columns)")
+                lines += ["for j in range(columns * (length > 0)):", f"    store_{r.name}({address}, j, {value})"]
+        return lines if self._into("columns") else []
+
+
+def nothing(r: Reduction) -> str:
+    """A reduction of no values."""
+    return {"max": "-math.inf", "min": "math.inf"}.get(r.op, "0.0")
+
+
+def joined(r: Reduction, so_far: str, more: str) -> str:
+    """Two parts of a reduction as one; NaN is larger, and smaller, than everything."""
+    if r.op not in ("max", "min"):
+        return f"{so_far} + {more}"
+    return f"{more} if ({more} {'>' if r.op == 'max' else '<'} {so_far}) | ({more} != {more}) else {so_far}"
+
+
+def _final(r: Reduction, value: str, count: str) -> str:
+    return {"root": f"math.sqrt({value})", "mean": f"{value} / {count}"}.get(r.finish, value)

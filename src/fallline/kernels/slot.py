@@ -1,0 +1,119 @@
+"""What is known of a parameter that kernels step: where it and its states lie, and its entries in a kernel's table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..rules.rule import Rule
+from . import form as forms
+from .form import KERNEL_DTYPES, Form, Kind, form
+from .geometry import Entry, geometry
+from .plan import sides
+
+
+class Slot:
+    """A parameter that a kernel can step, as found when its states were last looked at."""
+
+    __slots__ = (
+        *("parameter", "states", "address", "length", "dtype", "strides", "contiguous", "kind", "view"),
+        *("said", "form", "entry", "more", "blocks", "facts", "memory"),
+    )
+
+    def __init__(self, p: Tensor, states: Mapping[str, Tensor], kind: Kind, view: tuple[int, ...]) -> None:
+        """`states` are the rule's, by the keys under which the parameter's state dictionary holds them."""
+        self.parameter, self.kind, self.view = p, kind, view
+        self.states = tuple((key, state, state.data_ptr(), state.numel()) for key, state in states.items())
+        self.address, self.length, self.dtype = p.data_ptr(), p.numel(), p.dtype
+        self.strides, self.contiguous = p.stride(), p.is_contiguous()
+        self.said: Any = ...
+        """The choices for which it is laid out."""
+        self.form: Form | None = None
+        """None where the rule, so chosen, is to be stepped by its text."""
+        self.entry: Entry = ()
+        """Of the first matrix."""
+        self.more: list[tuple[int, Entry]] = []
+        """Of further matrices, with the distance of the gradient's address in bytes."""
+        self.blocks = 0
+        self.facts: tuple[float, ...] = ()
+        self.memory: dict[Form, list[Tensor]] = {}
+
+    def in_place(self, p: Tensor) -> bool:
+        """Whether the parameter still lies where and as it did."""
+        if p.data_ptr() != self.address or self.parameter is not p or p.numel() != self.length:
+            return False
+        return p.is_contiguous() if self.contiguous else p.stride() == self.strides
+
+    def kept(self, state: Mapping[str, object]) -> bool:
+        """Whether the states are there and still lie where they did."""
+        for key, tensor, address, length in self.states:
+            if state.get(key) is not tensor or tensor.data_ptr() != address or tensor.numel() != length:
+                return False
+        return "step" in state
+
+    def fits(self, g: Tensor) -> bool:
+        """Whether the gradient lies as the parameter does, and its memory holds its values as they are."""
+        if g.dtype is not self.dtype or g.is_neg():
+            return False
+        return g.is_contiguous() if self.contiguous else g.layout is torch.strided and g.stride() == self.strides
+
+    def lay_out(self, said: Any, rule: Rule) -> None:
+        """Make the entries for the rule with its choices made as `said`."""
+        self.said, self.form = said, form(rule, self.kind)
+        if self.form is None:
+            return
+        cut = geometry(self.form, self.view)
+        own = dict(zip(self.form.inputs, (self.address, 0, *(place for _, _, place, _ in self.states)), strict=True))
+        own |= zip(self.form.temporaries, self._temporaries(self.form), strict=False)
+        entries = list(cut.entries([own.get(name, 0) for name in self.form.others]))
+        self.facts, self.blocks = cut.facts, cut.blocks * cut.matrices
+        self.entry, self.more = entries[0], [(k * cut.steps["g"], entry) for k, entry in enumerate(entries) if k]
+
+    def _temporaries(self, form: Form) -> list[int]:
+        """Memory for the vectors that passes hand on; with calls it is made for all tensors of a shape together."""
+        if form.program.calls:
+            return []
+        if form not in self.memory:
+            cut = geometry(form, self.view)
+            sizes = {name: cut.matrices * cut.sizes[name] for name in form.temporaries}
+            device = form.kind.device
+            self.memory[form] = [
+                torch.empty(size, dtype=form.dtypes[name], device=device) for name, size in sizes.items()
+            ]
+        return [tensor.data_ptr() for tensor in self.memory[form]]
+
+
+def slot(rule: Rule, p: Tensor, states: Mapping[str, Tensor], numbers: Sequence[float]) -> Slot | None:
+    """The slot of a parameter; None where no kernel can take it. `numbers` are the values of hyper-parameters."""
+    values = dict(zip(rule.hypers, numbers, strict=True))
+    view = rule.view(p.shape)
+    tensors = (p, *states.values())
+    backend = forms.backend(p.device)
+    if backend is None or p.is_neg():
+        return None
+    if not all(s.dtype in KERNEL_DTYPES and s.device == p.device and s.layout is torch.strided for s in tensors):
+        return None
+    for name, state in zip(rule.states, states.values(), strict=True):
+        shaped = rule.shapes.get(name)
+        if tuple(state.shape) != (tuple(p.shape) if shaped is None else shaped.shape(view, values)):
+            return None
+        if (state.numel() and not state.data_ptr()) or not (shaped is None or state.is_contiguous()):
+            return None
+    alike = [p, *(state for state in states.values() if state.shape == p.shape)]
+    contiguous = all(s.is_contiguous() for s in alike)
+    if (p.numel() and not p.data_ptr()) or not (contiguous or _dense(alike)):
+        return None
+    sizes = tuple((name, values[name]) for name in sorted(sides(rule)))
+    dtypes = (p.dtype, p.dtype, *(s.dtype for s in states.values()))
+    kind = Kind(dtypes, view if contiguous else None, sizes, p.device, backend)
+    return Slot(p, states, kind, view)
+
+
+def _dense(tensors: Sequence[Tensor]) -> bool:
+    """Whether all fill their memory without gaps or overlaps, in the same order."""
+    # PyTorch keeps the strides of such a tensor, and of no other
+    dense = torch.empty_like(tensors[0], memory_format=torch.preserve_format).stride()
+    return all(s.stride() == dense for s in tensors)

@@ -1,0 +1,94 @@
+"""A program under way: its passes over a table of tensors, its rounds, its calls, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import threads
+from .cpu import Kernel
+from .form import Form
+from .program import Apply, Copy
+from .stack import Room, Rows, Stack
+
+
+class Held:
+    """Rows of numbers in the host's memory."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.rows = rows
+
+    def read(self, rows: np.ndarray, column: int) -> list[Any]:
+        """The numbers of some rows in a column."""
+        return list(self.rows[rows, column].tolist())
+
+    def write(self, rows: np.ndarray, column: int, values: Sequence[Any]) -> None:
+        """Put numbers there."""
+        self.rows[rows, column] = [float(x) for x in values]
+
+
+@dataclass
+class Work:
+    """Tensors to step by one form.
+
+    `table` and `rows` are what kernels are given, `blocks` and `elements` how many there are in all. A form with calls
+    has its tensors as a `stack`, too.
+    """
+
+    form: Form
+    table: np.ndarray
+    rows: np.ndarray
+    blocks: int
+    elements: int
+    stack: Stack | None = None
+
+    def run(self, room: Room) -> Iterator[tuple[int, ...]]:
+        """Do it all. Yields columns wherever these are to be summed over all rows, before it goes on."""
+        if self.stack is None:
+            for step in self.form.steps:
+                if isinstance(step, Kernel):
+                    self._pass(step)
+                elif isinstance(step, tuple):
+                    yield step
+            return
+        with room.lend() as lent:
+            table = self.table.reshape(-1, self.form.width)
+            self.stack.open(lent, table)
+            yield from run_with_calls(self.form, self.stack, table, Held(self.rows), self._pass)
+
+    def _pass(self, kernel: Any) -> None:
+        if kernel.by_blocks:
+            threads.run(kernel, self.table, self.rows, self.blocks, self.elements * kernel.arrays)
+        else:
+            threads.run(kernel, self.table, self.rows, self.table.size // self.form.width, 0)
+
+    def sums(self, columns: Sequence[int]) -> tuple[Any, ...]:
+        """The sums of columns over all rows."""
+        return tuple([float(self.rows[:, column].sum()) for column in columns])
+
+    def receive(self, columns: Sequence[int], sums: Sequence[Any]) -> None:
+        """Give all rows what a column comes to over everything that is stepped."""
+        for column, total in zip(columns, sums, strict=True):
+            self.rows[:, column] = float(total)
+
+    def carried(self, row: int) -> list[Any]:
+        """The carried numbers' new values."""
+        return list(self.rows[row, self.form.kept].tolist())
+
+
+def run_with_calls(
+    form: Form, stack: Stack, table: np.ndarray, rows: Rows, launch: Callable[[Any], None]
+) -> Iterator[tuple[int, ...]]:
+    """Do the steps of a form with calls, `launch` its passes."""
+    for step in form.steps:
+        if isinstance(step, Apply):
+            stack.apply(step, table, rows)
+        elif isinstance(step, Copy):
+            stack.copy(step)
+        elif isinstance(step, tuple):
+            yield step
+        else:
+            launch(step)
