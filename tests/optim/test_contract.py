@@ -106,7 +106,8 @@ def test_parameters_without_gradient_are_left_alone(name):
     p, idle = torch.ones(3, requires_grad=True), torch.ones(3, requires_grad=True)
     optimizer = getattr(optim, get(name).title)([p, idle])
     p.grad = torch.ones(3)
-    optimizer.step()
+    for _ in range(10):  # some rules only look at first
+        optimizer.step()
     assert torch.equal(idle.detach(), torch.ones(3))
     assert not optimizer.state[idle]
     assert not torch.equal(p.detach(), torch.ones(3))
@@ -125,21 +126,6 @@ def test_a_closure_computes_the_gradient_and_its_loss_is_returned():
     with torch.no_grad():
         assert optimizer.step(closure).item() == 4.0
     assert p.item() == 1.0
-
-
-def test_schedulers_act_on_rate_and_momentum():
-    p = torch.zeros(1, requires_grad=True)
-    optimizer = optim.AdamW([p])
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=10)
-    q = torch.zeros(1, requires_grad=True)
-    twin = torch.optim.AdamW([q])
-    twin_scheduler = torch.optim.lr_scheduler.OneCycleLR(twin, max_lr=0.1, total_steps=10)
-    for step in range(9):
-        p.grad, q.grad = torch.tensor([step + 1.0]), torch.tensor([step + 1.0])
-        for each in (optimizer, twin, scheduler, twin_scheduler):
-            each.step()
-        assert optimizer.param_groups[0]["betas"] == twin.param_groups[0]["betas"]
-    torch.testing.assert_close(p, q)
 
 
 def test_momentum_switched_on_by_a_scheduler_gets_its_state():
@@ -246,13 +232,6 @@ def test_a_setting_that_is_not_allowed_is_named_before_work_starts(make, message
     assert isinstance(raised.value, ValueError)
 
 
-def test_sparse_gradients_are_refused_in_words():
-    p = torch.ones(3, requires_grad=True)
-    p.grad = torch.sparse_coo_tensor([[1]], [1.0], (3,), check_invariants=True)
-    with pytest.raises(InputError, match="adam was given a sparse gradient"):
-        optim.Adam([p]).step()
-
-
 def test_any_rule_takes_decoupled_decay_and_penalties():
     p = torch.tensor([2.0], requires_grad=True)
     p.grad = torch.zeros(1)
@@ -273,7 +252,8 @@ def test_the_stub_is_current():
 def test_a_step_that_failed_leaves_nothing_for_the_next():
     p = torch.zeros(1000, requires_grad=True)
     sparse = torch.nn.Embedding(3, 4, sparse=True)
-    optimizer = optim.SGD([{"params": [p]}, {"params": sparse.parameters()}], lr=1.0)
+    norm = {"clip_tensor_norm": 1.0}
+    optimizer = optim.SGD([{"params": [p]}, {"params": sparse.parameters(), **norm}], lr=1.0)
     p.grad = torch.ones(1000)
     sparse(torch.tensor([1])).sum().backward()
     with pytest.raises(InputError, match="sparse"):
@@ -309,22 +289,6 @@ def test_a_gradient_that_is_a_negated_view_is_read_as_its_values():
     p.grad = torch._neg_view(torch.ones(3))
     optim.SGD([p], lr=1.0).step()
     assert p.detach().tolist() == [1, 1, 1]
-
-
-@pytest.mark.parametrize("name", ["adam", "adagrad", "rprop", "momentum"])
-def test_complex_parameters_are_stepped_as_pairs(name):
-    start = torch.randn(5, dtype=torch.complex128, generator=torch.Generator().manual_seed(0))
-    p, q = start.clone().requires_grad_(), start.clone().requires_grad_()
-    settings = {"initial_accumulator_value": 0.5} if name == "adagrad" else {}
-    settings |= {"momentum": 0.9} if name == "momentum" else {}
-    cls = "SGD" if name == "momentum" else get(name).title
-    ours, theirs = getattr(optim, cls)([p], lr=0.1, **settings), getattr(torch.optim, cls)([q], lr=0.1, **settings)
-    for step in range(5):
-        p.grad = torch.randn(5, dtype=torch.complex128, generator=torch.Generator().manual_seed(step))
-        q.grad = p.grad.clone()
-        ours.step()
-        theirs.step()
-    torch.testing.assert_close(p, q, rtol=1e-10, atol=1e-12)
 
 
 def test_groups_may_carry_notes_of_their_own():

@@ -1,17 +1,17 @@
-"""A class for every rule: its hyper-parameters as settings, and the decays and penalties that any rule may be given."""
+"""A class for every rule: its hyper-parameters as settings, and decoupled weight decay where it has a rate."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any
 
-from ..rules import decoupled, l1, l2
+from ..rules import decoupled
+from ..rules.composition import placed
 from ..rules.rule import Rule
 from .base import RuleOptimizer
-
-_ADDED: dict[str, Callable[[Rule], Rule]] = {"weight_decay": decoupled, "l2": l2, "l1": l1}
-"""Settings that add a modifier to the rule where they are not zero, the innermost first."""
+from .curvature import STATE, CurvatureOptimizer
 
 
 def _blank(rule: Rule) -> RuleOptimizer:
@@ -22,25 +22,23 @@ def _blank(rule: Rule) -> RuleOptimizer:
 @lru_cache(maxsize=None)
 def class_of_rule(rule: Rule) -> type[RuleOptimizer]:
     """The optimizer class of a rule, its settings read off the rule."""
-    betas = tuple(name for name in ("beta1", "beta2") if name in rule.hypers)
-    added = [name for name in _ADDED if name not in rule.hypers and (name != "weight_decay" or "lr" in rule.hypers)]
+    betas = tuple(takewhile(rule.hypers.__contains__, ("beta1", "beta2", "beta3")))
+    decays = "lr" in rule.hypers and "weight_decay" not in rule.hypers
 
     def read(cls: type[RuleOptimizer], group: Mapping[str, Any]) -> tuple[Rule, Mapping[str, Any]]:
-        stepped = rule
-        for name in added:
-            if group[name]:
-                stepped = _ADDED[name](stepped)
+        stepped = placed(rule, decoupled) if decays and group["weight_decay"] else rule
         values = dict(group)
         values.update(zip(betas, group.get("betas", ()), strict=False))
         return stepped, {name: values[name] for name in stepped.hypers}
 
     settings: dict[str, Any] = {}
     for name, value in rule.defaults.items():
-        if len(betas) == 2 and name in betas:
+        if len(betas) > 1 and name in betas:
             settings.setdefault("betas", tuple(rule.defaults[beta] for beta in betas))
         else:
             settings[name] = value
-    settings |= dict.fromkeys(added, 0.0) | {"maximize": False}
+    settings |= {"weight_decay": 0.0} if decays else {}
+    settings["maximize"] = False
 
     def reduce(self: RuleOptimizer) -> Any:
         return _blank, (rule,), self.__getstate__()
@@ -52,4 +50,5 @@ def class_of_rule(rule: Rule) -> type[RuleOptimizer]:
         "__doc__": rule.summary,
         "__module__": "fallline.optim",
     }
-    return type(rule.title, (RuleOptimizer,), body)
+    base = CurvatureOptimizer if STATE in rule.states else RuleOptimizer
+    return type(rule.title, (base,), body)

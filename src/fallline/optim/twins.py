@@ -7,7 +7,12 @@ Each class says which settings a parameter group has, and reads a group as a rul
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from ..errors import InputError
 from ..rules import amsgrad, decoupled, get, l2
@@ -208,3 +213,98 @@ class Rprop(RuleOptimizer):
         (eta_minus, eta_plus), (low, high) = group["etas"], group["step_sizes"]
         values = {"eta_minus": eta_minus, "eta_plus": eta_plus, "size_min": low, "size_max": high}
         return get("rprop"), {"lr": group["lr"], **values}
+
+
+class Adafactor(RuleOptimizer):
+    """Adafactor (Shazeer & Stern 2018), as in PyTorch. Settings and numbers as `torch.optim.Adafactor`.
+
+    `eps=(None, ...)` is the rounding error of the group's first parameter's type.
+    """
+
+    defaults_ = {
+        "lr": 1e-2,
+        "beta2_decay": -0.8,
+        "eps": (None, 1e-3),
+        "d": 1.0,
+        "weight_decay": 0.0,
+        "maximize": False,
+    }
+    state_names = {"r": "row_var", "c": "col_var", "v": "variance"}
+
+    @classmethod
+    def read(cls, group: Group) -> Read:
+        eps1, eps2 = group["eps"]
+        if eps1 is None:
+            params = group.get("params", ())
+            known = isinstance(params, list) and params and isinstance(params[0], Tensor)
+            eps1 = torch.finfo(params[0].dtype if known else torch.float32).eps
+        return get("adafactor"), {
+            **_plain(group, "lr", "beta2_decay", "d", "weight_decay"),
+            "eps1": eps1,
+            "eps2": eps2,
+        }
+
+
+class Muon(RuleOptimizer):
+    """Muon (Jordan et al. 2024). Settings and numbers as `torch.optim.Muon`, which takes matrices alone.
+
+    AdamW steps all that has fewer than two dimensions, at the group's rate: give `adjust_lr_fn="match_rms_adamw"`, with
+    which one rate serves both, or such parameters a group with a rate of its own. A group with `elementwise=True`
+    (embeddings, output layers) is AdamW's whole. Tensors of more dimensions are matrices of their first by all others.
+    """
+
+    defaults_ = {
+        "lr": 1e-3,
+        "weight_decay": 0.1,
+        "momentum": 0.95,
+        "nesterov": True,
+        "ns_coefficients": (3.4445, -4.7750, 2.0315),
+        "eps": 1e-7,
+        "ns_steps": 5,
+        "adjust_lr_fn": None,
+        "maximize": False,
+    }
+    state_names = {"m": "momentum_buffer"}
+
+    @classmethod
+    def refuse(cls, group: Group) -> None:
+        if group["adjust_lr_fn"] not in (None, "original", "match_rms_adamw"):
+            raise InputError(
+                f"adjust_lr_fn={group['adjust_lr_fn']!r} is not allowed for Muon; allowed: None, 'original', "
+                "'match_rms_adamw'."
+            )
+
+    @classmethod
+    def read(cls, group: Group) -> Read:
+        rule = _of_any_size("muon")
+        values = _plain(group, "lr", "weight_decay", "momentum", "nesterov", "ns_steps")
+        values |= dict(zip(("ns_a", "ns_b", "ns_c"), group["ns_coefficients"], strict=True))
+        values |= {"ns_eps": group["eps"], "match_rms": group["adjust_lr_fn"] == "match_rms_adamw"}
+        values |= dict(zip(("beta1", "beta2"), group.get("betas", ()), strict=False))
+        return rule, {**rule.defaults, **values}
+
+
+@lru_cache(maxsize=None)
+def _of_any_size(name: str) -> Rule:
+    return replace(get(name), largest=None)
+
+
+class SparseAdam(_AdamLike):
+    """Adam for sparse gradients, lazily. Settings and numbers as `torch.optim.SparseAdam`; takes dense ones too."""
+
+    rule_name = "sparse_adam"
+    defaults_ = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "maximize": False}
+
+    @classmethod
+    def read(cls, group: Group) -> Read:
+        return super().read({**group, "weight_decay": 0.0})
+
+
+class ASGD(RuleOptimizer):
+    """Averaged SGD (Polyak & Juditsky 1992), the average in `ax`. Settings and numbers as `torch.optim.ASGD`."""
+
+    defaults_ = {"lr": 1e-2, "lambd": 1e-4, "alpha": 0.75, "t0": 1e6, "weight_decay": 0.0, "maximize": False}
+
+    @classmethod
+    def read(cls, group: Group) -> Read:
+        return _with_l2(get("asgd"), _plain(group, "lr", "lambd", "alpha", "t0"), group)

@@ -1,0 +1,331 @@
+"""What two processes do together in `test_distributed.py`: each function here runs in both, gives what it found.
+
+All train the model of `model()` on the batches of `batch(step)`, of which each process takes every other row.
+"""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed import checkpoint
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_optimizer_state_dict,
+    set_optimizer_state_dict,
+)
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor, init_device_mesh
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
+from torch.nn.parallel import DistributedDataParallel
+
+from fallline import optim
+from fallline.rules import Rule, columns, numel, rule, total, where
+
+SECONDS = 60
+STEPS = 3
+
+
+@rule
+def _own_norms(p, g, m, *, t, lr=0.1):
+    """A rule of a user's own with every reduction of a tensor."""
+    m = 0.9 * m + g
+    size = p.norm() * g.abs().amax() + m.mean() + g.sum() / numel(g) - (m * m).amin() + 1
+    return p - lr * m * where(size > 0, size, 1.0), m
+
+
+@rule
+def _own_matrix(p, g, m, *, t, lr=0.1):
+    """A rule of a user's own that looks across rows, and sums over all parameters."""
+    m = 0.9 * m + g - g.mean(-1, keepdim=True)
+    return p - lr * m / (1 + total(g * g)) ** 0.5 / columns(p), m
+
+
+WAYS: dict[str, tuple[str | Rule, dict[str, Any]]] = {
+    "adamw": ("adamw", {"lr": 0.1}),
+    "averaged_and_clipped": ("adamw", {"lr": 0.1, "clip_norm": 0.1, "ema": 0.5}),
+    "noisy": ("sgd", {"lr": 0.1, "noise": 0.5}),
+    "prodigy": ("prodigy", {}),
+    "lamb": ("lamb", {"lr": 0.1}),
+    "muon": ("muon", {"lr": 0.1}),
+    "adafactor": ("adafactor", {"lr": 0.1}),
+    "shampoo": ("shampoo", {"lr": 0.1}),
+    "own_norms": (_own_norms, {"lr": 0.1}),
+    "own_matrix": (_own_matrix, {"lr": 0.1}),
+}
+"""Rules that look at each element, at norms, at all parameters together, and across rows."""
+
+
+def model() -> nn.Module:
+    """Layers that two processes can share evenly, and one of a single row, of which one of them has nothing."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 1)).double()
+
+
+def batch(step: int) -> Tensor:
+    """Sixteen rows."""
+    return torch.randn(16, 4, generator=torch.Generator().manual_seed(step), dtype=torch.float64)
+
+
+def train(net: nn.Module, optimizer: Any, part: slice = slice(None), first: int = 0, steps: int = STEPS) -> None:
+    """Some steps on a part of every batch."""
+    for step in range(first, first + steps):
+        x = batch(step)[part]
+        optimizer.zero_grad()
+        (net(x) - x.sum(1, keepdim=True)).square().mean().backward()
+        optimizer.step()
+
+
+def optimizer_of(way: str, params: Any) -> Any:
+    """The optimizer of one of the ways."""
+    name, settings = WAYS[way]
+    return optim.optimizer(name, params, **settings)
+
+
+def weights(net: nn.Module) -> list[Tensor]:
+    """A copy of the parameters, whole."""
+    return [whole(p) for p in net.parameters()]
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A copy of a tensor, gathered where it is spread."""
+    return (tensor.full_tensor() if isinstance(tensor, DTensor) else tensor).detach().clone()
+
+
+def sharded(mesh: Any = None) -> nn.Module:
+    """The model with FSDP2's shards, one unit a layer."""
+    net = model()
+    for layer in net:
+        if isinstance(layer, nn.Linear):
+            fully_shard(layer, mesh=mesh)
+    return fully_shard(net, mesh=mesh)
+
+
+CHECKS: dict[str, Callable[[int, Path], Any]] = {}
+
+
+def check(function: Callable[[int, Path], Any]) -> Callable[[int, Path], Any]:
+    """A function to be run in both processes."""
+    CHECKS[function.__name__] = function
+    return function
+
+
+@check
+def data_parallel(rank: int, folder: Path) -> Any:
+    """DDP: what PyTorch shares out and sums is nothing to the optimizer."""
+    found = {}
+    for way in ("adamw", "averaged_and_clipped", "own_matrix"):
+        net = DistributedDataParallel(model())
+        train(net, optimizer_of(way, net.parameters()), slice(rank, None, 2))
+        found[way] = weights(net)
+    return found
+
+
+@check
+def zero(rank: int, folder: Path) -> Any:
+    """ZeRO, its state gathered and given to another one half-way."""
+    from torch.distributed.optim import ZeroRedundancyOptimizer  # its import warns of PyTorch's own deprecations
+
+    found = {}
+    for way in ("adamw", "averaged_and_clipped"):
+        name, settings = WAYS[way]
+        net = DistributedDataParallel(model())
+        cls = optim.class_of(name)
+        one = ZeroRedundancyOptimizer(net.parameters(), optimizer_class=cls, **settings)
+        train(net, one, slice(rank, None, 2))
+        one.consolidate_state_dict(to=0)
+        state = [copy.deepcopy(one.state_dict()) if rank == 0 else None]
+        dist.broadcast_object_list(state)
+        two = ZeroRedundancyOptimizer(net.parameters(), optimizer_class=cls, **settings)
+        two.load_state_dict(copy.deepcopy(state[0]))
+        train(net, two, slice(rank, None, 2), first=STEPS)
+        found[way] = {"weights": weights(net), "state": state[0], "held": len(one.optim.state)}
+    return found
+
+
+@check
+def shards(rank: int, folder: Path) -> Any:
+    """FSDP2, by every way: weights, states, and how much of them a process holds."""
+    found = {}
+    for way in WAYS:
+        net = sharded()
+        optimizer = optimizer_of(way, net.parameters())
+        train(net, optimizer, slice(rank, None, 2))
+        states = [s for state in optimizer.state.values() for s in state.values() if isinstance(s, Tensor)]
+        local = [s.to_local() if isinstance(s, DTensor) else s for s in states]
+        found[way] = {
+            "weights": weights(net),
+            "states": [whole(state) for state in states],
+            "local": sum(part.numel() for part in local),
+        }
+        with optimizer.evaluating():
+            found[way]["evaluated"] = weights(net)
+    return found
+
+
+@check
+def shards_of_replicas(rank: int, folder: Path) -> Any:
+    """FSDP2 on meshes of two dimensions: replicas of shards, and shards of replicas."""
+    found = {}
+    for sides in ((1, 2), (2, 1)):
+        mesh = init_device_mesh("cpu", sides, mesh_dim_names=("replicas", "shards"))
+        for way in ("averaged_and_clipped", "lamb", "muon"):
+            net = sharded(mesh)
+            train(net, optimizer_of(way, net.parameters()), slice(rank, None, 2))
+            found[sides, way] = weights(net)
+    return found
+
+
+@check
+def shards_in_backward(rank: int, folder: Path) -> Any:
+    """FSDP2, stepped in the backward pass."""
+    found = {}
+    for way in ("adamw", "lamb"):
+        net = sharded()
+        optimizer = optimizer_of(way, net.parameters())
+        optim.in_backward(optimizer)
+        train(net, optimizer, slice(rank, None, 2))
+        found[way] = {"weights": weights(net), "gradients": sum(p.grad is not None for p in net.parameters())}
+    plain = optimizer_of("adamw", model().parameters())
+    try:
+        optim.in_backward(plain)
+    except ValueError as error:
+        found["plain"] = str(error)
+    return found
+
+
+@check
+def checkpoints(rank: int, folder: Path) -> Any:
+    """Sharded checkpoints: saved, loaded by another optimizer, and gathered; the test loads them in one process."""
+    found = {}
+    for way in ("averaged_and_clipped", "adafactor", "prodigy"):
+        net = sharded()
+        optimizer = optimizer_of(way, net.parameters())
+        train(net, optimizer, slice(rank, None, 2))
+        state = {"model": net.state_dict(), "optimizer": get_optimizer_state_dict(net, optimizer)}
+        checkpoint.save(state, checkpoint_id=folder / way)
+        gathered = copy.deepcopy(
+            get_optimizer_state_dict(net, optimizer, options=StateDictOptions(full_state_dict=True))
+        )
+
+        other = sharded()
+        with torch.no_grad():
+            for p in other.parameters():
+                p.zero_()
+        again = optimizer_of(way, other.parameters())
+        state = {"model": other.state_dict(), "optimizer": get_optimizer_state_dict(other, again)}
+        checkpoint.load(state, checkpoint_id=folder / way)
+        other.load_state_dict(state["model"])
+        set_optimizer_state_dict(other, again, state["optimizer"])
+        train(net, optimizer, slice(rank, None, 2), first=STEPS)
+        train(other, again, slice(rank, None, 2), first=STEPS)
+        found[way] = {"gone_on": weights(net), "loaded": weights(other), "gathered": gathered if rank == 0 else None}
+    return found
+
+
+@check
+def tensor_parallel(rank: int, folder: Path) -> Any:
+    """Layers split by columns and rows; both processes see the whole batch."""
+    found = {}
+    mesh = init_device_mesh("cpu", (2,))
+    for way in WAYS:
+        net = parallelize_module(model(), mesh, {"0": ColwiseParallel(), "2": RowwiseParallel()})
+        for name, p in net[4].named_parameters():
+            setattr(net[4], name, nn.Parameter(distribute_tensor(p.detach(), mesh, [Replicate()])))
+        net[4].register_forward_pre_hook(lambda _, x: (DTensor.from_local(x[0], mesh, [Replicate()]),))
+        net[4].register_forward_hook(lambda _, x, y: y.to_local())
+        train(net, optimizer_of(way, net.parameters()))
+        found[way] = weights(net)
+    return found
+
+
+@check
+def placements(rank: int, folder: Path) -> Any:
+    """Parameters placed in every way, with gradients placed otherwise; complex ones; plain ones beside them."""
+    mesh = init_device_mesh("cpu", (2,))
+    found = {}
+    for way in ("averaged_and_clipped", "own_norms", "muon"):
+        for dtype in (torch.float64, torch.complex128) if way != "muon" else (torch.float64,):
+            torch.manual_seed(1)
+            starts, gradients = torch.randn(2, 4, 5, 3, dtype=dtype)
+            kinds = [None, Replicate(), Shard(0), Shard(1)]
+            params = [
+                nn.Parameter(start if kind is None else distribute_tensor(start, mesh, [kind]))
+                for start, kind in zip(starts, kinds, strict=True)
+            ]
+            for p, kind, g in zip(params, reversed(kinds), gradients, strict=True):
+                if isinstance(p, DTensor):
+                    half = DTensor.from_local(g / 2, mesh, [Partial()])
+                    p.grad = half if kind is None else distribute_tensor(g, mesh, [kind])
+                else:
+                    p.grad = g
+            optimizer = optimizer_of(way, params)
+            optimizer.step()
+            optimizer.step()
+            loss = params[2].abs().square().sum()
+            optimizer.step()
+            found[way, dtype] = {"weights": [whole(p) for p in params], "stale": ""}
+            try:
+                loss.backward()
+            except RuntimeError as error:
+                found[way, dtype]["stale"] = str(error)
+    params[0].grad = params[1].grad
+    try:
+        optimizer.step()
+    except ValueError as error:
+        found["mixed"] = str(error)
+    return found
+
+
+@check
+def stages(rank: int, folder: Path) -> Any:
+    """Parameters of its own in each process, clipped by the norm of all; one has none to step at first."""
+    torch.manual_seed(2)
+    starts, gradients = torch.randn(2, 2, 3, dtype=torch.float64)
+    p = starts[rank].clone().requires_grad_()
+    optimizer = optimizer_of("averaged_and_clipped", [p])
+    optimizer.sum_over(dist.group.WORLD)
+    for step in range(3):
+        p.grad = None if (rank, step) == (1, 0) else gradients[rank] * (step + 1)
+        optimizer.step()
+    return p.detach()
+
+
+def run(folder: Path) -> list[dict[str, Any]]:
+    """Run all of it in two processes; gives what each found, a traceback in place of what failed."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    both = [context.Process(target=_begin, args=(rank, folder)) for rank in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(4 * SECONDS)
+        if process.is_alive():
+            process.kill()
+            process.join()
+    files = [folder / f"{rank}.pt" for rank in range(2)]
+    return [torch.load(file, weights_only=False) if file.exists() else {} for file in files]
+
+
+def _begin(rank: int, folder: Path) -> None:
+    from datetime import timedelta
+
+    torch.set_num_threads(1)
+    meeting = f"file://{folder / 'meeting'}"
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2, timeout=timedelta(seconds=SECONDS))
+    found: dict[str, Any] = {}
+    for name, function in CHECKS.items():
+        try:
+            found[name] = function(rank, folder)
+        except Exception:
+            found[name] = traceback.format_exc()
+            break  # the other process waits for this one now
+    torch.save(found, folder / f"{rank}.pt")
+    dist.destroy_process_group()

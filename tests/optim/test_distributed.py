@@ -1,0 +1,167 @@
+"""Two processes that train one model together do what one process does, however the work is shared out."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+import torch
+from torch.distributed import checkpoint
+from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict, set_optimizer_state_dict
+
+from . import processes
+from .processes import STEPS, WAYS, model, optimizer_of, train, weights
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("processes")
+
+
+@pytest.fixture(scope="module")
+def both(folder):
+    """What the two processes found, by the name of what they did."""
+    return processes.run(folder)
+
+
+@pytest.fixture
+def found(both):
+    def of(name):
+        for results in both:
+            result = results.get(name, "the process ended before")
+            assert not isinstance(result, str), result
+        return [results[name] for results in both]
+
+    return of
+
+
+@cache
+def alone(way, steps=STEPS):
+    """One process on whole batches: the parameters, the optimizer's states, and its elements of states."""
+    net = model()
+    optimizer = optimizer_of(way, net.parameters())
+    train(net, optimizer, steps=steps)
+    states = [s for state in optimizer.state.values() for s in state.values() if isinstance(s, torch.Tensor)]
+    return weights(net), states, optimizer
+
+
+def same(given, wanted):
+    torch.testing.assert_close(given, wanted, rtol=1e-9, atol=1e-11)
+
+
+def equal(first, second):
+    return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_data_parallel_replicas_are_equal_bit_by_bit(found):
+    first, second = found("data_parallel")
+    for way in first:
+        assert equal(first[way], second[way])
+        same(first[way], alone(way)[0])
+
+
+def test_zero_steps_and_checkpoints_a_share_in_each_process(found):
+    """With sums over all parameters, those of the other process too."""
+    first, second = found("zero")
+    for way in first:
+        assert equal(first[way]["weights"], second[way]["weights"])
+        same(first[way]["weights"], alone(way, 2 * STEPS)[0])
+        assert sorted([first[way]["held"], second[way]["held"]])[0] > 0
+        assert first[way]["held"] + second[way]["held"] == len(first[way]["weights"])
+        state = first[way]["state"]
+        halfway = alone(way)[2].state_dict()
+        assert state["state"].keys() == halfway["state"].keys()
+        for index, held in halfway["state"].items():
+            same(list(state["state"][index].values()), list(held.values()))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_fsdp_steps_shards(way, found):
+    first, second = (results[way] for results in found("shards"))
+    wanted, states, optimizer = alone(way)
+    assert equal(first["weights"], second["weights"])
+    same(first["weights"], wanted)
+    same(first["states"], states)
+    with optimizer.evaluating():
+        same(first["evaluated"], [p.detach() for p in optimizer.param_groups[0]["params"]])
+
+
+@pytest.mark.parametrize("way", ["adamw", "averaged_and_clipped", "prodigy", "lamb", "own_norms", "muon"])
+def test_a_process_holds_the_states_of_its_shards_alone(way, found):
+    first, second = (results[way] for results in found("shards"))
+    assert first["local"] + second["local"] == sum(state.numel() for state in alone(way)[1])
+    assert second["local"] > first["local"] / 3
+
+
+def test_shards_on_meshes_of_two_dimensions(found):
+    for results in found("shards_of_replicas"):
+        for (_, way), given in results.items():
+            same(given, alone(way)[0])
+
+
+def test_shards_are_stepped_in_the_backward_pass(found):
+    for results in found("shards_in_backward"):
+        for way in ("adamw", "lamb"):
+            same(results[way]["weights"], alone(way)[0])
+            assert results[way]["gradients"] == 0
+        assert "only parameters sharded by `fully_shard` can step in the backward pass" in results["plain"]
+
+
+@pytest.mark.filterwarnings("ignore:torch.distributed is disabled")
+@pytest.mark.parametrize("way", ["averaged_and_clipped", "adafactor", "prodigy"])
+def test_a_sharded_checkpoint_is_loaded_by_two_processes_and_by_one(way, found, folder):
+    first, second = (results[way] for results in found("checkpoints"))
+    assert equal(first["gone_on"], first["loaded"])
+    assert equal(second["gone_on"], second["loaded"])
+    same(first["gone_on"], alone(way, 2 * STEPS)[0])
+
+    net = model()
+    with torch.no_grad():
+        for p in net.parameters():
+            p.zero_()
+    optimizer = optimizer_of(way, net.parameters())
+    state = {"model": net.state_dict(), "optimizer": get_optimizer_state_dict(net, optimizer)}
+    checkpoint.load(state, checkpoint_id=folder / way, no_dist=True)
+    net.load_state_dict(state["model"])
+    set_optimizer_state_dict(net, optimizer, state["optimizer"])
+    train(net, optimizer, first=STEPS)
+    same(weights(net), alone(way, 2 * STEPS)[0])
+
+    gathered = first["gathered"]["state"]
+    _, _, reference = alone(way)
+    for (name, _), p in zip(net.named_parameters(), reference.param_groups[0]["params"], strict=True):
+        same(gathered[name], reference.state[p])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_tensor_parallel_layers(way, found):
+    for results in found("tensor_parallel"):
+        same(results[way], alone(way)[0])
+
+
+def test_every_placement_of_parameters_and_gradients(found):
+    for results in found("placements"):
+        assert "a parameter and a gradient of which only one is a DTensor" in results.pop("mixed")
+        for (way, dtype), given in results.items():
+            torch.manual_seed(1)
+            starts, gradients = torch.randn(2, 4, 5, 3, dtype=dtype)
+            params = [start.clone().requires_grad_() for start in starts]
+            for p, g in zip(params, gradients, strict=True):
+                p.grad = g
+            optimizer = optimizer_of(way, params)
+            for _ in range(3):
+                optimizer.step()
+            same(given["weights"], [p.detach() for p in params])
+            assert "modified by an inplace operation" in given["stale"]
+
+
+def test_sums_go_over_the_parameters_of_other_stages(found):
+    torch.manual_seed(2)
+    starts, gradients = torch.randn(2, 2, 3, dtype=torch.float64)
+    params = [start.clone().requires_grad_() for start in starts]
+    optimizer = optimizer_of("averaged_and_clipped", params)
+    for step in range(3):
+        for k, p in enumerate(params):
+            p.grad = None if (k, step) == (1, 0) else gradients[k] * (step + 1)
+        optimizer.step()
+    same(found("stages"), [p.detach() for p in params])
