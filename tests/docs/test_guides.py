@@ -1,0 +1,92 @@
+"""What the guides show works: their Python runs, their commands are understood."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import typer
+
+from docs import inserts, shared
+from fallline.cli import app
+from fallline.rules import REGISTRY
+from fallline.rules.composition import MODIFIERS, SETTINGS
+from tests.docs.blocks import PAGES, WRITTEN, blocks, commands
+
+named = pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(PAGES)))
+
+
+@named
+def test_python_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    known = [(registry, dict(registry)) for registry in (REGISTRY, MODIFIERS, SETTINGS)]
+    names = {"__name__": page.stem}
+    try:
+        for number, text in enumerate(blocks(page, "python")):
+            # a block that shows a file begins with its name; a rule's text is read from a file
+            file = re.match(r"# (\w+\.py)\n", text)
+            path = tmp_path / (file[1] if file else f"block_{number}.py")
+            path.write_text(text)
+            exec(compile(text, str(path), "exec"), names)
+    finally:
+        for registry, before in known:
+            registry.clear()
+            registry.update(before)
+
+
+@named
+def test_commands_of_a_page_are_understood(page):
+    for line in commands(page):
+        program, *arguments = shlex.split(line)
+        if program == "fallline":
+            understand(typer.main.get_command(app), arguments)
+            for rule in rules_named(arguments):
+                assert rule in REGISTRY or rule.partition(".py:")[0] in "\n".join(blocks(page, "python"))
+        else:
+            assert program in ("pip", "make", "torchrun", "python"), line
+
+
+def understand(command, arguments):
+    """Parse arguments as the program would, without doing what they ask for."""
+    context = command.make_context("fallline", list(arguments))
+    if hasattr(command, "commands"):
+        _, verb, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        understand(verb, rest)
+
+
+def rules_named(arguments):
+    given = [value for option, value in pairwise(arguments) if option in ("--rules", "--rule")]
+    return [rule for value in given for rule in value.split(",")]
+
+
+def test_a_command_that_the_program_lacks_is_not_understood():
+    with pytest.raises(Exception, match="No such option"):
+        understand(typer.main.get_command(app), ["compare", "digits", "--trails", "3"])
+
+
+@named
+def test_what_a_page_asks_for_is_filled_in(page):
+    filled = inserts.filled(shared.filled(page.read_text(), str(page.relative_to(PAGES))))
+    assert "<!--" not in filled
+
+
+def test_a_section_that_the_readme_lacks_is_an_error():
+    with pytest.raises(ValueError, match="no heading 'Nothing'"):
+        shared.section("# Title\n\ntext\n", "Nothing")
+
+
+def test_a_section_ends_at_the_next_heading_and_not_at_a_comment_in_code():
+    text = "# A\n\nfirst\n\n```sh\n# no heading\n```\n\n## B\n\nsecond\n"
+    assert shared.section(text, "A") == "first\n\n```sh\n# no heading\n```"
+    assert shared.section(text, "B") == "second"
+
+
+def test_links_lead_to_the_same_file_in_the_site():
+    text = "[numbers](benchmarks/RESULTS.md#speed) [code](src/x.py) [web](https://example.org/a)"
+    assert shared.relinked(text, "README.md", "guides/tune.md") == (
+        "[numbers](../measured/results.md#speed) [code](src/x.py) [web](https://example.org/a)"
+    )
+    assert Path(shared.ROOT / "benchmarks" / "RESULTS.md").exists()
