@@ -20,7 +20,10 @@ Data = Annotated[Path | None, typer.Option(help="Directory of the data, for prob
 @app.command()
 def compare(
     problem: Annotated[str, typer.Argument(help="A built-in problem, file.py:name or package.module:name.")],
-    rules: Annotated[str | None, typer.Option(help="Rules to compare, separated by commas.")] = None,
+    rules: Annotated[
+        str | None,
+        typer.Option(help='Rules to compare, separated by commas; with modifiers: "adamw,ema(clip_norm(adamw))".'),
+    ] = None,
     trials: Annotated[int, typer.Option(help="Search trials for every rule.")] = 16,
     seeds: Annotated[int, typer.Option(help="Fresh seeds on which each winner is trained again.")] = 5,
     out: Annotated[Path, typer.Option(help="Directory of record, checkpoints and report.")] = Path("results"),

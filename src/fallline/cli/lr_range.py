@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -61,7 +62,7 @@ def lr_range(
         for note in found.notes:
             console.print(Padding(Text(f"- {note}"), (0, 0, 0, 1)))
         console.print(f"\nLook next at the page: {page}")
-        console.print(f"Then let a search find it: fallline compare {problem} --rules {rule}", soft_wrap=True)
+        console.print(f"Then let a search find it: fallline compare {problem} --rules {quote(rule)}", soft_wrap=True)
     if not found.complete:
         raise typer.Exit(INTERRUPTED)
 

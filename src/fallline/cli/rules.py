@@ -26,7 +26,7 @@ def list_rules(context: typer.Context, as_json: AsJson = False) -> None:
     from rich.text import Text
 
     from ..kernels import cost
-    from ..rules import REGISTRY
+    from ..rules import MODIFIERS, REGISTRY
 
     found = [REGISTRY[name] for name in sorted(REGISTRY)]
     if as_json:
@@ -38,12 +38,18 @@ def list_rules(context: typer.Context, as_json: AsJson = False) -> None:
     lines += [(rule.name, cost(rule).states, cost(rule).bytes_per_parameter, rule.summary) for rule in found]
     for name, states, moved, summary in lines:
         console.print(Text(f"{name:{width}}  {states:>6}  {moved:>5}  {summary}"), no_wrap=True, overflow="ellipsis")
+    console.print(Text(f"\n{'modifier':{width}}  what it does around a rule, as in ema(clip_norm(adamw))"))
+    for name in sorted(MODIFIERS):
+        console.print(Text(f"{name:{width}}  {MODIFIERS[name].summary}"), no_wrap=True, overflow="ellipsis")
     console.print("\nBytes: what a step moves for one float32 parameter. One in full: fallline rules show adam")
 
 
 @rules_app.command("show")
 def show(
-    name: Annotated[str, typer.Argument(help="A rule's name, or file.py:name for one of your own.")],
+    name: Annotated[
+        str,
+        typer.Argument(help='A rule, file.py:name for one of your own, or modifiers around one: "ema(adamw)".'),
+    ],
     latex: Annotated[bool, typer.Option("--latex", help="Print the equations as LaTeX and nothing else.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -63,12 +69,12 @@ def show(
 def _sheet(rule: Rule) -> dict[str, object]:
     """A rule as plain data, for programs."""
     from ..kernels import cost, equation
-    from ..optim import class_name
+    from ..optim import call
 
     sheet = cost(rule)
     return {
         "name": rule.name,
-        "class": class_name(rule),
+        "call": call(rule),
         "summary": rule.summary,
         "paper": rule.paper,
         "latex": equation(rule),
@@ -93,12 +99,12 @@ def _print_rule(rule: Rule) -> None:
     from rich.text import Text
 
     from ..kernels import cost, equation, symbol
-    from ..optim import class_name
+    from ..optim import call
 
     console = Console(highlight=False, markup=False)
     sheet = cost(rule)
     console.print(Text(f"{rule.name}: {rule.summary}", style="bold"))
-    console.print(f"Paper: {rule.paper or 'none given'}\nClass: fallline.optim.{class_name(rule)}\n")
+    console.print(f"Paper: {rule.paper or 'none given'}\nOptimizer: {call(rule)}\n")
     console.print(Padding(Text("\n".join(equation(rule, "text"))), (0, 4)))
     table = Table(box=None, pad_edge=False)
     for column in ("hyper-parameter", "", "default", "allowed", "searched"):

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
 from ..study.findings.numbers import brief
 from .answer import answer, rule_settings, tuned_settings
 from .files import need, write_whole
+from .markup import cite, code, equations
 from .pictures import Panel, View, found
 from .words import Measure, duration, leads, mattered, share, significant
 
@@ -114,7 +112,7 @@ def page(result: Result) -> str:
         "lost": {rule.name: _lost(rule) for rule in result.rules},
         "pruned": {rule.name: _count(rule, "pruned") for rule in result.rules if any(t.pruned for t in rule.search)},
         "step_share": _shares({rule.name: rule.step_seconds for rule in result.rules}),
-        "equations": {rule.name: _equation(rule) for rule in result.rules},
+        "equations": {rule.name: equations(rule.equation) for rule in result.rules},
         "facts": _facts(result),
         "reasons": reasons[:_MOST_REASONS],
         "more_reasons": len(reasons) - len(reasons[:_MOST_REASONS]),
@@ -124,8 +122,8 @@ def page(result: Result) -> str:
         "brief": brief,
         "duration": duration,
         "significant": significant,
-        "cite": _cite,
-        "code": _code,
+        "cite": cite,
+        "code": code,
         "css": safe((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
         "js": safe(script),
         "plotly": safe(plotly),
@@ -138,13 +136,10 @@ def page(result: Result) -> str:
 
 def snippet(rule: RuleResult) -> str:
     """Python to paste: the rule's optimizer with its tuned settings, rounded to four digits."""
-    from ..optim import class_name
+    from ..optim import call
 
-    settings = [f"{name}={_rounded(value)!r}" for name, value in rule_settings(rule).items()]
-    call = f"optimizer = fallline.optim.{class_name(rule.rule)}("
-    line = f"{call}{', '.join(['model.parameters()', *settings])})"
-    if len(line) > 80:
-        line = f"{call}\n    model.parameters(),\n    {', '.join(settings)},\n)"
+    settings = {name: _rounded(value) for name, value in rule_settings(rule).items()}
+    line = f"optimizer = {call(rule.rule, settings, 'model.parameters()')}"
     own = ", ".join(f"{name}={_short(value)!r}" for name, value in (rule.tuned[0].own if rule.tuned else {}).items())
     comment = f"# with the problem's own: {own}\n" if own else ""
     return f"import fallline\n\n{comment}{line}\n"
@@ -210,36 +205,6 @@ def _policy(*scripts: str) -> str:
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
     )
     return f"default-src 'none'; script-src {digests}; style-src 'unsafe-inline'; img-src data: blob:"
-
-
-def _equation(rule: RuleResult) -> tuple[list[Any], str]:
-    """The rule's equations as MathML, or its text where it has none."""
-    text = [match[1] for line in rule.equation if (match := re.fullmatch(r"\\texttt\{(.*)\}", line))]
-    if text:
-        return [], "\n".join(text)
-    return [need("markupsafe").Markup(_mathml(line)) for line in rule.equation], ""
-
-
-def _mathml(line: str) -> str:
-    root = need("latex2mathml.converter").convert_to_element(line, display="block")
-    for element in root.iter():
-        # The converter leaves character references in the text, and would turn a reader's `<` into a tag.
-        element.text, element.tail = (text and html.unescape(text) for text in (element.text, element.tail))
-        element.attrib.pop("href", None)
-    return ElementTree.tostring(root, encoding="unicode")
-
-
-def _cite(paper: str) -> Any:
-    """The citation, with its arXiv number as a link."""
-    escaped = str(need("markupsafe").escape(paper))
-    link = r'<a href="https://arxiv.org/abs/\1" rel="noreferrer">arXiv:\1</a>'
-    return need("markupsafe").Markup(re.sub(r"arXiv:(\d{4}\.\d{4,5})", link, escaped))
-
-
-def _code(text: str) -> Any:
-    """Text with what stands in backticks set as code."""
-    escaped = str(need("markupsafe").escape(text))
-    return need("markupsafe").Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped))
 
 
 def _lost(rule: RuleResult) -> str:

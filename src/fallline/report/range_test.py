@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..study.findings.numbers import brief
 from .files import need, write_whole
-from .page import _TEMPLATES, _code, _json, _policy
+from .markup import code
+from .page import _TEMPLATES, _json, _policy
 from .style import looks
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def page(found: LrRange) -> str:
         found=found,
         brief=brief,
         below=BELOW,
-        code=_code,
+        code=code,
         snippet=_snippet(found),
         css=safe((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
         js=safe(script),
@@ -188,13 +189,12 @@ def _snippet(found: LrRange) -> str:
     """Python to paste: the rule's optimizer at the suggested rate."""
     if found.suggestion is None:
         return ""
-    from ..optim import class_name
-    from ..rules import REGISTRY
+    from ..optim import call
+    from ..rules.rule import find
 
-    rule = REGISTRY.get(found.rule)
+    rule = find(found.rule)
     if rule is None:
         return ""
     changed = {name: value for name, value in found.settings.items() if rule.defaults.get(name) != value}
     settings = {"lr": float(f"{found.suggestion.mean:.2g}"), **changed}
-    call = ", ".join(["model.parameters()", *(f"{name}={value!r}" for name, value in settings.items())])
-    return f"import fallline\n\noptimizer = fallline.optim.{class_name(rule)}({call})\n"
+    return f"import fallline\n\noptimizer = {call(rule, settings, 'model.parameters()')}\n"

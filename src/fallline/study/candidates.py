@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from ..errors import InputError
 from ..problems.source import module
 from ..rules import Rule, get
+from ..rules.naming import read, split
 
 DEFAULT_RULES = ("sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "nadam", "adamw", "lion")
 
@@ -15,10 +16,12 @@ DEFAULT_RULES = ("sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "n
 def candidates(rules: str | Rule | Iterable[str | Rule]) -> list[Rule]:
     """The rules that are meant: names (also several in one string, with commas), rules, or "file.py:name".
 
+    A name may have modifiers around it: "ema(clip_norm(adamw, max_norm=0.5))".
+
     Raises `InputError` for a rule that is unknown or named twice, and when there is none.
     """
     if isinstance(rules, str):
-        rules = [name.strip() for name in rules.split(",") if name.strip()]
+        rules = split(rules)
     found = [load_rule(rule) for rule in ([rules] if isinstance(rules, Rule) else rules)]
     if not found:
         raise InputError("rules is empty; name at least one rule, for instance rules=['sgd', 'adam'].")
@@ -31,14 +34,18 @@ def candidates(rules: str | Rule | Iterable[str | Rule]) -> list[Rule]:
 def load_rule(given: str | Rule) -> Rule:
     """The rule that is meant: a name, "file.py:name" or "package.module:name"; a rule is returned as it is.
 
-    After the colon stands the variable that holds the rule, or the rule's own name. Raises `InputError` when there is
-    no such file or rule.
+    Each may have modifiers around it: "ema(file.py:name)". After the colon stands the variable that holds the rule, or
+    the rule's own name. Raises `InputError` when there is no such file or rule.
     """
     if isinstance(given, Rule):
         return given
     if not isinstance(given, str):
         raise InputError(f"rules contains {given!r}; allowed are names of rules, rules, and 'file.py:name'.")
-    return _from_source(given) if ":" in given else get(given)
+    return read(given, _named) if "(" in given else _named(given)
+
+
+def _named(name: str) -> Rule:
+    return _from_source(name) if ":" in name else get(name)
 
 
 def _from_source(spec: str) -> Rule:

@@ -8,13 +8,22 @@ from typing import Any
 
 from ..errors import RecordError
 from ..kernels import cost, equation
-from ..rules import REGISTRY, Hyper, Interval, Range, Rule
+from ..rules import Hyper, Interval, Range, Rule
+from ..rules.rule import find, source
 from .plan import digest
 
 
 def fingerprint(rule: Rule) -> str:
     """A digest of what the rule computes: its text and states, whatever its name and defaults."""
-    return digest([rule.source, list(rule.states), dict(rule.numbers), [_code(part) for part in rule.parts]])
+    said = [rule.source, list(rule.states), dict(rule.numbers), [_code(part) for part in rule.parts]]
+    further = {
+        "otherwise": rule.otherwise and fingerprint(rule.otherwise),
+        "climb": rule.climb and fingerprint(rule.climb),
+        "evaluation": rule.evaluation and [source(rule.evaluation), _code(rule.evaluation)],
+        "largest": rule.largest,
+    }
+    given = {name: value for name, value in further.items() if value is not None}
+    return digest([*said, given] if given else said)
 
 
 def _code(part: Any) -> str:
@@ -47,7 +56,7 @@ def describe(rule: Rule) -> dict[str, Any]:
 def restore(described: Mapping[str, Any]) -> Rule:
     """The rule that was described: the one known by that name if its text is the same, else one that cannot step."""
     name = described["name"]
-    known = REGISTRY.get(name)
+    known = find(name)
     if known is not None and _same(known, described):
         return known
     return Rule(
@@ -71,7 +80,7 @@ def _describe_hyper(hyper: Hyper) -> dict[str, Any]:
     return {
         "name": hyper.name,
         "default": hyper.default,
-        "allowed": [allowed.low, allowed.high, allowed.closed],
+        "allowed": [allowed.low, allowed.high, allowed.closed, *([True] if allowed.whole else [])],
         "search": None if search is None else [search.low, search.high, search.scale],
     }
 

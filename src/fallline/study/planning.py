@@ -10,6 +10,7 @@ from ..problems import Problem
 from ..problems.source import whole_path
 from ..problems.space import describe as describe_own
 from ..rules import Rule
+from ..rules.naming import replaced, split
 from .arguments import finite, size, stack, whole
 from .described import describe
 from .plan import Plan
@@ -81,9 +82,9 @@ def make_plan(
 def sources(rules: str | Rule | Iterable[str | Rule]) -> list[str]:
     """Where each rule can be found again: its name, or "file.py:name" with the file's whole path."""
     if isinstance(rules, str):
-        rules = [name.strip() for name in rules.split(",") if name.strip()]
+        rules = split(rules)
     given = [rules] if isinstance(rules, Rule) else rules
-    return [rule.name if isinstance(rule, Rule) else whole_path(rule) for rule in given]
+    return [rule.name if isinstance(rule, Rule) else replaced(rule, whole_path) for rule in given]
 
 
 def _options(sampler: str, pruner: pruners.Pruner | None, batch: int | None, trials: int) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Which models can share a stack: those of one structure, whose shares of dropout alone may differ."""
+"""Which trials can share a stack: those with models of one structure, whose shares of dropout alone may differ."""
 
 from __future__ import annotations
 
@@ -61,15 +61,16 @@ def constant_buffers(
 
 
 def signature(problem: Problem, trial: Trial) -> str:
-    """A text that is the same for trials whose models can share a stack."""
+    """A text that is the same for trials that can share a stack: with models alike, and as many gradients a step."""
+    climbs = "" if trial.rule.climb is None else "two gradients a step"
     if not trial.own:
-        return ""
+        return climbs
     model = problem.build(0, trial.own)
     tensors = [*model.named_parameters(), *model.named_buffers()]
     shapes = [f"{name} {tuple(value.shape)} {value.dtype} {value.requires_grad}" for name, value in tensors]
     parts = [f"{name} {type(module).__qualname__} {_facts(module)}" for name, module in model.named_modules()]
     loss = problem.loss_of(trial.own)
-    return _plain("\n".join([*shapes, *parts, repr(getattr(loss, "keywords", ""))]))
+    return _plain("\n".join([climbs, *shapes, *parts, repr(getattr(loss, "keywords", ""))]))
 
 
 def _facts(module: nn.Module) -> dict[str, Any]:

@@ -91,23 +91,33 @@ class Alone:
     def step(self, x: Tensor, y: Tensor) -> None:
         """Take a step on a batch."""
         x, y = augmented(self.problem, self.trial, x, y, self.epoch, self.at)
-        value = self.loss(self.model(x), y)
-        for p in self.parameters:
-            p.grad = None
-        value.backward()  # type: ignore[no-untyped-call]
+        value = self._gradients(x, y)
         if self.course.steps % TIMED == 1:
-            self._timed_step()
+            self._timed_step(x, y)
         else:
-            self.optimizer.step()
+            self._step(x, y)
         self.course.steps += 1
         self.at += 1
         self.losses.append(value.detach())
         self.counts.append(len(y))
 
-    def _timed_step(self) -> None:
+    def _gradients(self, x: Tensor, y: Tensor) -> Tensor:
+        value = self.loss(self.model(x), y)
+        for p in self.parameters:
+            p.grad = None
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    def _step(self, x: Tensor, y: Tensor) -> None:
+        """Step with the gradients that were computed, and, where the rule wants others, compute these too."""
+        if self.trial.rule.climb is not None:
+            self.optimizer.uphill(lambda: self._gradients(x, y))
+        self.optimizer.step()
+
+    def _timed_step(self, x: Tensor, y: Tensor) -> None:
         synchronize(self.device)
         started = perf_counter()
-        self.optimizer.step()
+        self._step(x, y)
         synchronize(self.device)
         self.course.stepping += perf_counter() - started
         self.course.timed += 1
@@ -126,7 +136,7 @@ class Alone:
         return True
 
     def _evaluate(self, name: str) -> Score:
-        with drawing(derive(self.trial.seed, "evaluate", name)):
+        with drawing(derive(self.trial.seed, "evaluate", name)), self.optimizer.evaluating():
             return evaluate(self.model, self.problem, getattr(self.problem, name))
 
     def take(self, lr: float) -> list[float]:

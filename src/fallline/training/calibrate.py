@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import Literal
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..problems import Problem
+from ..rules import get
 from ..stacking import CannotStack
 from . import alone
 from .alike import signature
@@ -177,7 +177,8 @@ def _seconds(step: Callable[[], object]) -> float:
 
 def _agree(problem: Problem, trials: Sequence[Trial]) -> None:
     """Raise `CannotStack` where a stack of two, of different seeds, finds other losses or gradients than each alone."""
-    pair = [replace(trial, seed=seed, kind="search") for trial, seed in ((trials[0], 1), (trials[-1], 2))]
+    # by a plain rule: others may take the gradient at another point
+    pair = [Trial(get("sgd"), {}, seed, "search", own=trial.own) for trial, seed in ((trials[0], 1), (trials[-1], 2))]
     stack = Stack(problem, [Course(k, trial) for k, trial in enumerate(pair)])
     x, y = next(problem.valid.batches(problem.batch_size, stack.models.device))
     scores = stack.models.scores(x, y)

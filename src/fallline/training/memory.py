@@ -51,7 +51,8 @@ def _of_a_step(problem: Problem, crew: Stack) -> int:
         crew.step(0, size)
     held = [*crew.models.parameters.values(), *crew.models.fixed.values()]
     held += [value for _, stepper in crew.steppers for states in stepper.states for value in states.values()]
-    gradients = list(crew.models.parameters.values())
+    climbs = crew.courses[0].trial.rule.climb is not None
+    gradients = [*crew.models.parameters.values()] * (2 if climbs else 1)  # a climb keeps where it began
     own = {tensor.untyped_storage().data_ptr() for tensor in held}
     activations = sum(size for place, size in kept.items() if place not in own)
     return int(sum(t.nbytes for t in [*held, *gradients]) + _TEMPORARY * activations)

@@ -5,7 +5,7 @@ Each trial has its own random stream, so that dropout draws for it what it would
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,15 +78,16 @@ class Models:
         return self.loss(self._forward(x, held), y)
 
     @torch.no_grad()
-    def scores(self, x: Tensor, y: Tensor) -> np.ndarray[Any, Any]:
-        """Every trial's loss and metric on a batch, (2, trials)."""
+    def scores(self, x: Tensor, y: Tensor, at: Mapping[str, Tensor] | None = None) -> np.ndarray[Any, Any]:
+        """Every trial's loss and metric on a batch, (2, trials), with the parameters `at` in place of those trained."""
 
         def one(*held: Tensor) -> tuple[Tensor, Any]:
             outputs = self._forward(x, held)
             return self.problem.loss(outputs, y), outputs
 
         self.skeleton.eval()
-        held, axes = self._held(list(self.parameters.values()), list(self.fixed.values()))
+        parameters = self.parameters if at is None else at
+        held, axes = self._held(list(parameters.values()), list(self.fixed.values()))
         losses, outputs = over_trials(one, tuple(axes), self.draws)(*held)
         self.skeleton.train()
         return np.stack([possible(losses.double().cpu().numpy()), self._metrics(outputs, y)])

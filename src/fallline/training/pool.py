@@ -26,7 +26,8 @@ import cloudpickle
 
 from ..errors import FalllineError
 from ..problems import Problem
-from ..rules.rule import Rule, is_built_in
+from ..rules.naming import is_known_everywhere
+from ..rules.rule import Rule
 from .checkpoint import Saved, found
 from .course import Tell
 from .group import Ended
@@ -42,12 +43,16 @@ class CannotSend(FalllineError):
     """The problem cannot be sent to another process."""
 
 
+_NOT_SENT = {"source", "modifier", "inner"}
+"""What is made anew where it is needed, and how a rule came about, which its function holds."""
+
+
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """Rules of the user's own are sent by their parts: the other process has not run the file that registers them."""
 
     def reducer_override(self, value: Any) -> Any:
-        if isinstance(value, Rule) and not is_built_in(value):
-            return _rule, ({name: held for name, held in vars(value).items() if name != "source"},)
+        if isinstance(value, Rule) and not is_known_everywhere(value):
+            return _rule, ({name: held for name, held in vars(value).items() if name not in _NOT_SENT},)
         return super().reducer_override(value)
 
 

@@ -26,6 +26,9 @@ from .evaluate import Score, rows_without_gradients
 from .models import Models, possible
 from .replay import WORTH_RECORDING, CannotRecord, Replay
 
+Gradients = Mapping[str, Tensor | None]
+"""Of every parameter by name."""
+
 _CALM, _SETTLED = 4, WATCHED
 """Steps without a trial leaving, after which the step is recorded, and compiled."""
 
@@ -115,7 +118,7 @@ class Stack:
         """Take a step on the examples from `low` to `high` of the epoch's order."""
         x, y = self.batch(low, high)
         losses, gradients = (self.replay(x, y) or self.models.gradients)(x, y)
-        self._update(gradients)
+        self._update(self._uphill(gradients, x, y))
         self.at += 1
         self.undisturbed += 1
         self.losses.append(losses)
@@ -160,7 +163,30 @@ class Stack:
 
         return rows(self.data.x), rows(self.data.y)
 
-    def _update(self, gradients: Mapping[str, Tensor | None]) -> None:
+    def _uphill(self, gradients: Gradients, x: Tensor, y: Tensor) -> Gradients:
+        """The gradients where the rules want them: in a stack all climb somewhere first, or none does (`alike.py`)."""
+        if self.courses[0].trial.rule.climb is None:
+            return gradients
+        started = perf_counter()
+        used = [name for name, g in gradients.items() if g is not None]
+        climbs = []
+        for part in _by_rule(self.courses):
+            trials = [course.trial for course in self.courses[part]]
+            rule, settings = trials[0].rule.climb, [trial.settings for trial in trials]
+            assert rule is not None
+            climb = StackedStepper(rule, self._slices(part, used), settings)
+            climb.step([g[part] for g in gradients.values() if g is not None])
+            climbs.append(climb)
+        _, found = (self.replay(x, y) or self.models.gradients)(x, y)
+        for climb in climbs:
+            for p, kept in zip(climb.parameters, climb.states, strict=True):
+                p.copy_(kept["origin"])
+        if self.courses[0].steps % TIMED == 1:
+            for course in self.courses:
+                course.stepping += (perf_counter() - started) / len(self.courses)
+        return found
+
+    def _update(self, gradients: Gradients) -> None:
         """Step every rule's trials by its kernel."""
         used = [name for name, g in gradients.items() if g is not None]
         if not self.steppers:
@@ -180,11 +206,11 @@ class Stack:
         self.used = list(used)
         for part in _by_rule(self.courses):
             trials = [course.trial for course in self.courses[part]]
-            stepper = StackedStepper(trials[0].rule, self._slices(part), [trial.settings for trial in trials])
+            stepper = StackedStepper(trials[0].rule, self._slices(part, used), [trial.settings for trial in trials])
             self.steppers.append((part, stepper))
 
-    def _slices(self, part: slice) -> list[Tensor]:
-        return [self.models.parameters[name].detach()[part] for name in self.used]
+    def _slices(self, part: slice, used: Sequence[str]) -> list[Tensor]:
+        return [self.models.parameters[name].detach()[part] for name in used]
 
     def _timed(self, part: slice, seconds: float) -> None:
         courses = self.courses[part]
@@ -229,12 +255,13 @@ class Stack:
         if self.at * size >= count:
             self.epoch += 1
             self._open(0)
-        losses, gradients = self.models.gradients(*self.batch(self.at * size, min(count, (self.at + 1) * size)))
+        x, y = self.batch(self.at * size, min(count, (self.at + 1) * size))
+        losses, gradients = self.models.gradients(x, y)
         if not self.steppers:
             self._equip([name for name, g in gradients.items() if g is not None])
         for _, stepper in self.steppers:
             stepper.set("lr", lr)
-        self._update(gradients)
+        self._update(self._uphill(gradients, x, y))
         self.at += 1
         taken: list[float] = losses.tolist()
         return taken
@@ -255,7 +282,7 @@ class Stack:
             steppers = [(s, rows) for (_, s), rows in zip(self.steppers, staying, strict=True) if rows]
             self.steppers = [(part, s) for part, (s, _) in zip(_by_rule(self.courses), steppers, strict=True)]
             for (part, stepper), (_, rows) in zip(self.steppers, steppers, strict=True):
-                stepper.keep(rows, self._slices(part))
+                stepper.keep(rows, self._slices(part, self.used))
 
     def test(self) -> list[Score]:
         return self._evaluate("test")
@@ -264,10 +291,23 @@ class Stack:
         self.models.draws.reseed([derive(course.trial.seed, "evaluate", name) for course in self.courses])
         split, rows = getattr(self.problem, name), rows_without_gradients(self.problem)
         sums = np.zeros((2, len(self.courses)))
+        at = self._evaluated()
         with threads(self.problem, len(self.courses)):
             for x, y in split.batches(rows, self.models.device):
-                sums += self.models.scores(x, y) * len(y)
+                sums += self.models.scores(x, y, at) * len(y)
         return [Score(loss, metric) for loss, metric in (sums / len(split)).T.tolist()]
+
+    def _evaluated(self) -> dict[str, Tensor] | None:
+        """The parameters to evaluate at, where any rule has others than it trains."""
+        elsewhere = [(part, stepper) for part, stepper in self.steppers if stepper.evaluates_elsewhere]
+        if not elsewhere:
+            return None
+        at = {name: p.detach() for name, p in self.models.parameters.items()}
+        at |= {name: at[name].clone() for name in self.used}
+        for part, stepper in elsewhere:
+            for name, weights in zip(self.used, stepper.evaluated(), strict=True):
+                at[name][part] = weights
+        return at
 
     def state(self) -> State:
         tensors = self.models.state()
