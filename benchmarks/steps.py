@@ -1,7 +1,7 @@
-"""One optimizer step beside `torch.optim`'s, for every rule that it has, on three models: `make bench`.
+"""One optimizer step beside those of `torch.optim`, pytorch_optimizer, optimi and HeavyBall: `make bench`.
 
-Writes `benchmarks/RESULTS.md`: for every rule and size the time of a step as a share of each peer path's, the share of
-the streaming kernel's bandwidth, and the time to the first step.
+Writes `benchmarks/RESULTS.md`: for every rule that has a peer and three models the time of a step as a share of each
+peer's, the share of the streaming kernel's bandwidth, and the time to the first step.
 """
 
 from __future__ import annotations
@@ -13,27 +13,31 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
-from tests.database import TWINS
 
-from fallline import optim
 from fallline.kernels import cost
 from fallline.rules import get
 
+from . import peers
 from .shapes import MODELS
 from .stream import Stream
 from .timing import Timing, machine, side_by_side
 
-PATHS: dict[str, dict[str, Any]] = {"fused": {"fused": True}, "foreach": {"foreach": True}, "default": {}}
 REPEATS = {"digits MLP": (200, 41), "ResNet-18": (2, 31), "GPT-2 small": (1, 7)}
 RESULTS = Path(__file__).with_name("RESULTS.md")
 LIMIT_PEER, LIMIT_ADAM, LIMIT_STREAM = 1.05, 0.35, 0.95
+LOSERS = 2.0
+"""Peers this many times slower than the fastest are timed once and leave."""
+BUDGET = 20.0
+"""Seconds for a rule on a model, about."""
+LONGEST = 8.0
+"""Seconds a step above which a model is too large for a rule's measurement."""
 ADAM_FAMILY = {"adam", "amsgrad", "adamw", "adamax", "nadam", "radam"}
 
 
@@ -51,6 +55,13 @@ class Row:
     def fastest(self) -> str:
         """The peer path with the least median time."""
         return min(self.peers, key=lambda name: self.peers[name].seconds)
+
+    def share(self, column: str) -> str:
+        """Our time as a share of the fastest way's of a library; empty where it has none."""
+        names = [name for name in self.peers if peers.column(name) == column]
+        if not names:
+            return ""
+        return f"{self.ours.ratio(self.peers[min(names, key=lambda name: self.peers[name].seconds)]):.2f}"
 
     @property
     def ratio(self) -> float:
@@ -70,35 +81,55 @@ class Row:
 
 
 def measure(rules: list[str], models: list[str]) -> Iterator[Row]:
-    """Every rule on every model."""
+    """Every rule on every model that it can step in reasonable time."""
     for model in models:
-        shapes = MODELS[model]()
-        params = [torch.randn(shape).mul_(0.1).requires_grad_() for shape in shapes]
+        params = [torch.nn.Parameter(torch.randn(shape).mul_(0.1)) for shape in MODELS[model]()]
         for p in params:
             p.grad = torch.randn_like(p)
-        length = sum(p.numel() for p in params)
         for _ in range(20):  # or the first rule would pay for memory that the machine has yet to give
-            Stream(length, 3)()
+            Stream(sum(p.numel() for p in params), 3)()
         for rule in rules:
-            yield _row(rule, model, params, length)
+            row = _row(rule, model, peers.suitable(rule, params))
+            if row is not None:
+                yield row
             gc.collect()
 
 
-def _row(rule: str, model: str, params: list[torch.Tensor], length: int) -> Row:
-    twin = TWINS[rule]
-    # a rate of nearly nothing keeps the numbers of a long measurement ordinary
-    settings = {"lr": 1e-9, **twin.settings}
-    works: dict[str, Callable[[], object]] = {"ours": getattr(optim, twin.cls)(params, **settings).step}
-    # next to ours in every round, since the machine's bandwidth drifts
-    works["stream"] = Stream(length, cost(get(rule)).writes)
-    for path, choice in PATHS.items():
+def _row(rule: str, model: str, params: list[torch.Tensor]) -> Row | None:
+    length = sum(p.numel() for p in params)
+    our_step = peers.ours(rule, params)
+    if _seconds(our_step) > LONGEST:
+        return None
+    alone = {}
+    for name, make in peers.peers(rule, params):
         try:
-            step = getattr(torch.optim, twin.cls)(params, **settings, **choice).step
-        except (TypeError, RuntimeError):
-            continue  # this class has no such path
-        works[path] = step
-    timed = side_by_side(works, *REPEATS[model])
-    return Row(rule, model, timed.pop("ours"), {k: v for k, v in timed.items() if k != "stream"}, timed["stream"])
+            alone[name] = _seconds(make())
+        except (TypeError, RuntimeError, ValueError, NotImplementedError):
+            continue  # the class has no such way, or not for such tensors
+        gc.collect()
+    if not alone:
+        return None
+    close = {name: seconds for name, seconds in alone.items() if seconds <= LOSERS * min(alone.values())}
+    # the stream next to ours in every round, since the machine's bandwidth drifts
+    works = {"ours": our_step, "stream": Stream(length, cost(get(rule)).writes)}
+    works |= {name: make() for name, make in peers.peers(rule, params) if name in close}
+    repeats, rounds = REPEATS[model]
+    timed = side_by_side(works, repeats, max(3, min(rounds, int(BUDGET / (repeats * sum(close.values()))) | 1)))
+    lost = {
+        name: Timing((seconds,) * len(timed["ours"].rounds)) for name, seconds in alone.items() if name not in close
+    }
+    return Row(
+        rule, model, timed.pop("ours"), {**lost, **{k: v for k, v in timed.items() if k != "stream"}}, timed["stream"]
+    )
+
+
+def _seconds(step: Callable[[], object]) -> float:
+    """A look at how long a step takes once it is warm."""
+    step()
+    step()
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
 
 
 FIRST_STEP = """
@@ -136,11 +167,12 @@ def table(rows: list[Row]) -> str:
         count = sum(math.prod(shape) for shape in tensors)
         parts.append(f"### {model}: {count:,} parameters in {len(tensors)} tensors\n")
         parts.append(
-            f"| rule | step, {unit} | of fused | of foreach | of default | of the fastest | of streaming | GB/s |"
+            f"| rule | step, {unit} | {' | '.join(f'of {c}' for c in peers.COLUMNS)} | of the fastest "
+            "| of streaming | GB/s |"
         )
-        parts.append("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+        parts.append("| --- |" + " ---: |" * (len(peers.COLUMNS) + 4))
         for row in (r for r in rows if r.model == model):
-            shares = [f"{row.ours.ratio(row.peers[p]):.2f}" if p in row.peers else "" for p in PATHS]
+            shares = [row.share(column) for column in peers.COLUMNS]
             cells = [row.rule, f"{row.ours.seconds * scale:.1f}", *shares, f"**{row.ratio:.2f}**"]
             parts.append("| " + " | ".join([*cells, f"{row.of_stream:.0%}", f"{row.bandwidth / 1e9:.0f}"]) + " |")
         parts.append("")
@@ -150,7 +182,7 @@ def table(rows: list[Row]) -> str:
 def verdicts(rows: list[Row], cold: float, cached: float) -> list[str]:
     """Each target, what was reached, and whether it was met."""
     worst = max(rows, key=lambda row: row.ratio)
-    adam = [r for r in rows if r.model == "ResNet-18" and r.rule in ADAM_FAMILY]
+    adam = [r for r in rows if r.model == "ResNet-18" and r.rule in ADAM_FAMILY and "default" in r.peers]
     large = [r for r in rows if r.model == "GPT-2 small"]
     lines = [_verdict(f"at most {LIMIT_PEER} times the fastest peer, everywhere", worst.ratio, LIMIT_PEER, worst)]
     if adam:
@@ -174,7 +206,7 @@ def _verdict(target: str, reached: float, limit: float, row: Row) -> str:
 def main() -> None:
     """Measure, print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rules", nargs="+", default=sorted(TWINS), choices=sorted(TWINS))
+    parser.add_argument("--rules", nargs="+", default=peers.rules(), choices=peers.rules())
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--no-write", action="store_true", help="print the table and leave RESULTS.md as it is")
     given = parser.parse_args()
@@ -186,6 +218,7 @@ def main() -> None:
             f"{row.model:12} {row.rule:26} {row.ours.seconds * 1e3:9.3f} ms  {row.ratio:5.2f} of {row.fastest:8}"
             f" {row.of_stream:5.0%} of stream",
             highlight=False,
+            soft_wrap=True,
         )
     cold, cached = first_steps()
     page = "\n".join(
