@@ -78,10 +78,16 @@ def _facts(modifier: Modifier, plain: Rule, shown: Rule) -> list[str]:
         ),
         f"Adds state: {', '.join(states) or 'none'}.",
         *([f"Keeps {'; '.join(kept)}."] if kept else []),
-        f"A step of {words.code(plain.name)} moves {cost(plain).bytes_per_parameter} bytes for a float32 parameter, "
-        f"modified so {cost(shown).bytes_per_parameter}.",
+        f"A step of {words.code(plain.name)} moves {_moved(plain)} for a float32 parameter, modified so "
+        f"{_moved(shown)}.",
         f"Composes with every rule but {without}." if refused else "Composes with every rule.",
     ]
+
+
+def _moved(rule: Rule) -> str:
+    sheet = cost(rule)
+    passes = "1 pass" if len(sheet.sweeps) == 1 else f"{len(sheet.sweeps)} passes"
+    return f"{sheet.bytes_per_parameter} bytes in {passes}"
 
 
 def _sentence(text: str) -> str:

@@ -11,9 +11,11 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from . import valley
 from .valley import Path
+from .words import number
 
 _INK, _COLOURS = "#010101", ("#020202", "#030303")
 """Stand-ins for the colours that the page's style sheet gives, by day and by night."""
@@ -53,6 +55,7 @@ def _map(axes: Axes, paths: Mapping[str, Path]) -> None:
     axes.plot(*valley.START, "o", markersize=7, fillstyle="none", color=_INK)
     axes.plot(*valley.MINIMUM, "+", markersize=9, color=_INK)
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="first weight", ylabel="second weight")
+    axes.locator_params(nbins=5)
 
 
 def _descent(axes: Axes, paths: Mapping[str, Path]) -> None:
@@ -60,6 +63,8 @@ def _descent(axes: Axes, paths: Mapping[str, Path]) -> None:
         axes.semilogy(path.losses, color=colour, linewidth=1.3)
     axes.grid(color=_INK, alpha=0.12, linewidth=0.5)
     axes.set(xlabel="step", ylabel="loss", xlim=(0, valley.STEPS))
+    axes.yaxis.set(minor_locator=NullLocator(), major_formatter=lambda loss, _: number(loss))
+    axes.locator_params("x", nbins=5)
 
 
 def _svg(draw: Callable[[Axes], None], paths: Mapping[str, Path]) -> str:
@@ -84,7 +89,7 @@ def _themed(text: str) -> str:
     """An SVG file as an element of a page: in its colours and fonts, with no more digits than are seen."""
     text = text[text.index("<svg") :]
     text = re.sub(r"<(metadata|style).*?</\1>|font-family:[^;]*;", "", text, flags=re.DOTALL)
-    text = re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.1f}", text)
+    text = re.sub(r"(?<=[\s\"(,])-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.1f}", text)
     for colour, shown in _STYLE.items():
         text = text.replace(colour, shown)
     return re.sub(r"\s*\n\s*", " ", text)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Callable, Container
-from dataclasses import fields
 
 import torch
 
-from fallline.kernels import Cost, cost, equation, symbol
+from fallline.kernels import cost, equation, symbol
 from fallline.optim import class_of, curvature
 from fallline.optim.curvature import CurvatureOptimizer
 from fallline.optim.generic import class_of_rule
@@ -119,27 +118,18 @@ def cost_sheet(rule: Rule) -> str:
     sheet = cost(rule)
     kept = [f"{words.code(name)}{_kept(rule, name)}" for name in rule.states]
     kept += [f"{words.code(name)}, one number that starts at {start:g}" for name, start in rule.numbers.items()]
+    passes = [f"Pass {k}: {words.prose(str(sweep))}." for k, sweep in enumerate(sheet.sweeps, 1)]
+    functions = ", ".join(map(words.code, sheet.functions))
     lines = [
         f"State: {'; '.join(kept) or 'none'}.",
         f"Bytes of state beside each element of a float32 matrix of {LARGE[0]} rows and {LARGE[1]} columns: "
         f"{bytes_of_state(rule):g}.",
-        f"A step reads {sheet.reads} arrays and writes {sheet.writes}: {sheet.bytes_per_parameter} bytes for a float32 "
-        "parameter. No step is faster than the memory moves these.",
-        *_further(sheet),
+        *passes,
+        *([f"Between them: {functions}; what these move is not counted."] if functions else []),
+        f"In all {sheet.bytes_per_parameter} bytes for a float32 parameter. No step is faster than the memory moves "
+        "these.",
     ]
     return "\n".join(f"- {line}" for line in lines)
-
-
-def _further(sheet: Cost) -> list[str]:
-    """What else a cost sheet counts."""
-    told = {"states", "reads", "writes", "bytes_per_parameter"}
-    computed = (name for name, value in vars(Cost).items() if isinstance(value, property))
-    values = {name: getattr(sheet, name) for name in (*(field.name for field in fields(sheet)), *computed)}
-    return [
-        f"{name.replace('_', ' ').capitalize()}: {words.number(value)}."
-        for name, value in values.items()
-        if name not in told and isinstance(value, int | float)
-    ]
 
 
 def _kept(rule: Rule, name: str) -> str:

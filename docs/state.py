@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch
+from math import prod
 
-from fallline.kernels.text import fresh
+from fallline.kernels.cost import state_bytes
 from fallline.rules import Rule
 
 LARGE = (1024, 4096)
@@ -13,6 +13,4 @@ LARGE = (1024, 4096)
 
 def bytes_of_state(rule: Rule) -> float:
     """Bytes of state for each element of a float32 matrix of `LARGE` rows and columns, to one decimal."""
-    matrix = torch.empty(LARGE, device="meta")
-    states = (fresh(rule, name, matrix, rule.defaults) for name in rule.states)
-    return round(sum(state.numel() * state.element_size() for state in states) / matrix.numel(), 1)
+    return round(state_bytes(rule, LARGE) / prod(LARGE), 1)

@@ -20,7 +20,7 @@ from fallline.rules import Rule
 START = (-0.5, 0.3)
 MINIMUM = (0.5, 0.5)
 STEPS = 100
-TRIALS = 24
+TRIALS = 20
 _FAR = 100.0
 
 Points = np.ndarray[Any, np.dtype[np.float64]]

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.papers import PAPERS
-from tests.peers import PEERS, Peer
+from tests.peer import Peer
+from tests.peers import PEERS
 
 __all__ = [
     "ALMOST_SQUARE",

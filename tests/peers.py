@@ -9,55 +9,12 @@ row names only what differs from the defaults of the class and of the rule.
 
 from __future__ import annotations
 
-import importlib
-import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
-
-@dataclass(frozen=True)
-class Peer:
-    """A class of another library by its path, with the settings that make it the rule, and the rule's own."""
-
-    path: str
-    theirs: Mapping[str, Any] = field(default_factory=dict)
-    ours: Mapping[str, Any] = field(default_factory=dict)
-    tolerance: float | None = 1e-12
-    note: str = ""
-    dimensions: int = 0
-    """The fewest dimensions of the tensors that the class treats as the rule does."""
-    most_dimensions: int = 9
-    of_model: bool = False
-    """Whether the class takes a model in place of parameters."""
-    groups: Callable[[Sequence[torch.nn.Parameter]], list[dict[str, Any]]] | None = None
-    """The parameter groups that the class has to be given."""
-
-    def __str__(self) -> str:
-        settings = [f"{name}={getattr(value, '__name__', value)}" for name, value in self.theirs.items()]
-        return f"{self.path}({', '.join(settings)})"
-
-    @property
-    def cls(self) -> type[torch.optim.Optimizer]:
-        """The class, imported when it is asked for."""
-        module, _, name = self.path.rpartition(".")
-        found: type[torch.optim.Optimizer] = getattr(importlib.import_module(module), name)
-        return found
-
-    def make(self, params: Sequence[torch.nn.Parameter], **more: Any) -> torch.optim.Optimizer:
-        """An optimizer of that class over the parameters, its settings the row's and those given."""
-        given: Any = torch.nn.ParameterList(params) if self.of_model else params
-        if self.groups is not None:
-            given = [{**group, **{k: v for k, v in more.items() if k in group}} for group in self.groups(params)]
-        return self.cls(given, **{**self.theirs, **more})
-
-    def paths(self) -> dict[str, dict[str, Any]]:
-        """The class's ways to run by name, each with the setting that chooses it, to time all of them."""
-        if "foreach" in inspect.signature(self.cls).parameters:
-            return {"foreach": {"foreach": True}, "loop": {"foreach": False}}
-        return {"loop": {}}
+from tests.peer import Peer
 
 
 def _po(name: str, theirs: Mapping[str, Any] | None = None, ours: Mapping[str, Any] | None = None, **said: Any) -> Peer:
@@ -90,6 +47,11 @@ def _low_rank(params: Sequence[torch.nn.Parameter]) -> list[dict[str, Any]]:
 def _from_the_second_step(step: int) -> float:
     """ADOPT's bound, whose first step is the class's second."""
     return float((step - 1) ** 0.25)
+
+
+def _without_estimate(optimizer: Any) -> None:
+    """Leave the Hessian to others, as the rule does; it is zero then."""
+    optimizer.compute_hutchinson_hessian = lambda **given: None
 
 
 _ROOT = "adds 1e-15 under the root"
@@ -302,7 +264,7 @@ PEERS: dict[str, list[Peer]] = {
         ),
         _heavyball("SOAP", {"betas": (0.95, 0.95), "precondition_frequency": 10}, note="keeps bases in float32"),
     ],
-    "sophia": [_po("SophiaH", tolerance=None, note="estimates the Hessian in its step")],
+    "sophia": [_po("SophiaH", ours={"eps": 1e-14}, prepare=_without_estimate)],
     "stable_adamw": [_po("StableAdamW", {"eps": 1e-6}), _optimi("StableAdamW", {"lr": 1e-3, "triton": False})],
     "tiger": [_po("Tiger", {"weight_decay": 0.0})],
     "yogi": [_po("Yogi", tolerance=None, note="corrects both moments, and starts the first one too at 1e-6")],

@@ -172,3 +172,5 @@ def test_a_picture_is_markup_in_the_page_s_colours():
         assert colour in styles
     assert not re.search(r"#[0-9a-f]{6}", styles)
     assert "sgd</span> at lr" in shown
+    labels = {element.text for element in root.iter() if element.tag.endswith("}text")}
+    assert {"0.01", "0.001", "first weight", "loss"} <= labels

@@ -24,6 +24,12 @@ def test_adam_reads_like_the_paper():
     ]
 
 
+def test_numbers_and_words_do_not_run_together():
+    lines = equation(get("nadam"))
+    assert lines[0] == r"\mu = \beta_{1} \, \left(1 - 0.5 \cdot {0.96}^{t \, \psi}\right)"
+    assert r"\mu_{\text{next}}" in lines[1]
+
+
 def test_decoupled_decay_shows_in_the_equation():
     assert equation(get("adamw"), "text")[0] == "θ̃_t = θ_{t-1} · (1 - η · λ)"
 

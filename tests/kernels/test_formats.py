@@ -170,7 +170,7 @@ def _draw(parts, out):
     for part in parts:
         key = codes.mix(key, part)
     for i in range(out.size):
-        out[i] = codes.dithered(codes.word(key, i // BLOCK), i)
+        out[i] = codes.dithered(codes.word(key, i // BLOCK), i % BLOCK)
 
 
 @njit

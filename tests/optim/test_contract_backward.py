@@ -55,7 +55,9 @@ def test_the_numbers_of_the_ordinary_step(name):
     ordinary, inside = both(lambda net: optim.optimizer(name, net.parameters()))
     if reach(get(name))[0] is Reach.ELEMENT:
         assert all(torch.equal(a, b) for a, b in zip(ordinary, inside, strict=True))
-    torch.testing.assert_close(ordinary, inside, rtol=1e-9, atol=1e-12)
+    # matrices of one shape are stacked in the ordinary step: their products may be rounded otherwise
+    within = 1e-6 if reach(get(name))[0] is Reach.WHOLE else 1e-9
+    torch.testing.assert_close(ordinary, inside, rtol=within, atol=within / 1000)
 
 
 @pytest.mark.parametrize("name", [name for name in RULES if needs_all(name)])

@@ -150,19 +150,16 @@ def test_small_tensors_double_precision_and_complex_numbers_keep_all():
     assert optimizer.state[large]["exp_avg"].dtype is torch.uint8
 
 
-def test_sparse_gradients_keep_all_and_a_dense_one_begins_to_code():
+def test_a_parameter_with_sparse_gradients_keeps_all():
     embedding = nn.Embedding(100, 64, sparse=True)
     optimizer = optim.SparseAdam(embedding.parameters(), state_8bit=True)
-    embedding(torch.tensor([1, 5])).sum().backward()
-    optimizer.step()
+    for _ in range(2):
+        optimizer.zero_grad()
+        embedding(torch.tensor([1, 5])).sum().backward()
+        optimizer.step()
     state = optimizer.state[embedding.weight]
     assert state["exp_avg"].dtype is torch.float32
-    before = state["exp_avg"].clone()
-    embedding.weight.grad = torch.zeros(100, 64)
-    optimizer.step()
-    assert state["exp_avg"].dtype is torch.uint8
-    back = decoded(in_memory(state["exp_avg"]), state["exp_avg_scale"], signed=True).view(100, 64)
-    torch.testing.assert_close(back, 0.9 * before, rtol=0.2, atol=1e-3)
+    assert (state["exp_avg"] != 0).any(1).nonzero().flatten().tolist() == [1, 5]
 
 
 @pytest.mark.parametrize("name", ["adamw", "amsgrad", "momentum", "lion", "adamax", "muon", "lamb", "yogi"])
@@ -369,7 +366,7 @@ def test_codes_are_read_by_a_rule_that_keeps_all():
     whole.load_state_dict(low.state_dict())
     noisy_steps(low, [p], 1, seed=3)
     noisy_steps(whole, [q], 1, seed=3)
-    assert {key for key in whole.state[q]} == {"step", "m", "v"}
+    assert set(whole.state[q]) == {"step", "m", "v"}
     assert whole.state[q]["v"].dtype is torch.float32
     torch.testing.assert_close(p, q)  # the same states were read; only what is kept of them differs
 

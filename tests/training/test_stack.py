@@ -91,9 +91,10 @@ def test_every_rule_steps_its_part_of_a_stack(make, trial, name):
     trials = [Trial(get(name), get(name).defaults, seed, "search", seed) for seed in range(3)]
     trials += [trial("sgd", seed=9, kind="search", lr=0.1)]
     together, alone = stacked(problem, trials), run(problem, trials, ALONE)
-    # a sign turns the last bit of a gradient near zero into a whole step
+    # a sign turns the last bit of a gradient near zero into a whole step; of a null space any basis is right
+    rough = "sign" in name or name in ("lion", "rprop", "soap")
     for k in together:
-        assert_same(together[k], alone[k], rel=2e-2 if "sign" in name or name in ("lion", "rprop") else 1e-3)
+        assert_same(together[k], alone[k], rel=2e-2 if rough else 1e-3)
 
 
 def test_a_rule_that_no_kernel_can_print_steps_by_its_text(make, trial):

@@ -40,7 +40,10 @@ bits_of = _of_bits(uint32, (float32,), lambda builder, x: builder.bitcast(x, ir.
 float_of = _of_bits(float32, (uint32,), lambda builder, bits: builder.bitcast(bits, ir.FloatType()))
 plus = _of_bits(uint32, (uint32, uint32), lambda builder, a, b: builder.add(a, b))
 minus = _of_bits(uint32, (uint32, uint32), lambda builder, a, b: builder.sub(a, b))
+both = _of_bits(uint32, (uint32, uint32), lambda builder, a, b: builder.and_(a, b))
 either = _of_bits(uint32, (uint32, uint32), lambda builder, a, b: builder.or_(a, b))
+left = _of_bits(uint32, (uint32, uint32), lambda builder, a, count: builder.shl(a, count))
+right = _of_bits(uint32, (uint32, uint32), lambda builder, a, count: builder.lshr(a, count))
 
 
 @intrinsic
@@ -59,7 +62,7 @@ def buffer(typing: Any) -> Any:
 @inlined
 def magnitude(x: Any) -> Any:
     """A float32's bits without its sign, which are in the order of magnitudes, with infinities and NaN at the end."""
-    return uint32(bits_of(x) & 0x7FFFFFFF)
+    return both(bits_of(x), uint32(0x7FFFFFFF))
 
 
 @inlined
@@ -71,7 +74,7 @@ def larger(a: Any, b: Any) -> Any:
 @inlined
 def exponent(size: Any) -> Any:
     """The scale of a block whose largest magnitude has these bits."""
-    return uint8(uint32(size >> 23))
+    return uint8(right(size, uint32(23)))
 
 
 mix = inlined(dither.mix)
@@ -83,16 +86,21 @@ def word(key: Any, block: Any) -> Any:
     return uint32(mix(key, uint64(block)) >> uint64(32))
 
 
-@inlined
-def dithered(word: Any, i: Any) -> Any:
-    """The random number of element `i`, of its block's word."""
-    return plus(word, uint32(uint32(i) * uint32(GOLDEN)))
+@intrinsic
+def dithered(typing: Any, word: Any, i: Any) -> Any:
+    """The random number of element `i` of a block, of the block's word."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        bits = ir.IntType(32)
+        return builder.add(args[0], builder.mul(builder.trunc(args[1], bits), ir.Constant(bits, GOLDEN)))
+
+    return uint32(uint32, int64), generate
 
 
 @inlined
 def round_bfloat16(x: Any, number: Any) -> Any:
     """One of the two neighbours that bfloat16 has, by a random number."""
-    rounded = float_of(uint32(plus(bits_of(x), uint32(number >> 16)) & 0xFFFF0000))
+    rounded = float_of(both(plus(bits_of(x), right(number, uint32(16))), uint32(0xFFFF0000)))
     return rounded if x == x else x
 
 
@@ -107,6 +115,12 @@ def unsigned_base(scale: Any) -> Any:
 
 
 @inlined
+def _cut(bits: Any, number: Any) -> Any:
+    """What a code keeps of bits, a random number added below."""
+    return right(plus(bits, right(number, uint32(32 - CUT))), uint32(CUT))
+
+
+@inlined
 def poison(scale: Any) -> Any:
     """Bits that make NaN of every number of a block that is not finite."""
     return uint32(0x7FC00000) if scale == LARGEST else uint32(0)
@@ -115,17 +129,17 @@ def poison(scale: Any) -> Any:
 @inlined
 def signed_value(code: Any, base: Any, poison: Any) -> Any:
     """The number of a code with a sign."""
-    size, low, least = uint32(code & 127), uint32(base << CUT), uint32(LEAST << CUT)
-    bits = plus(low, uint32(size << CUT))
+    size, low, least = uint32(code & 127), left(base, uint32(CUT)), uint32(LEAST << CUT)
+    bits = plus(low, left(size, uint32(CUT)))
     even = float_of(plus(bits, least)) - float_of(plus(low, least))
     value = bits_of(even) if size < LEAST else bits
-    return float_of(either(either(value, uint32(uint32(code & 128) << 24)), poison))
+    return float_of(either(either(value, left(uint32(code & 128), uint32(24))), poison))
 
 
 @inlined
 def unsigned_value(code: Any, base: Any, poison: Any) -> Any:
     """The number of a code without a sign."""
-    value = plus(uint32(base << CUT), uint32(uint32(code) << CUT)) if code != 0 else uint32(0)
+    value = left(plus(base, uint32(code)), uint32(CUT)) if code != 0 else uint32(0)
     return float_of(either(value, poison))
 
 
@@ -133,17 +147,17 @@ def unsigned_value(code: Any, base: Any, poison: Any) -> Any:
 def signed_code(x: Any, base: Any, number: Any) -> Any:
     """The code of a number, rounded by a random number."""
     size = magnitude(x)
-    least = uint32(plus(base, uint32(LEAST)) << CUT)
+    least = left(plus(base, uint32(LEAST)), uint32(CUT))
     even = size < least
     bits = bits_of(float_of(size) + float_of(least)) if even else size
     base = plus(base, uint32(LEAST)) if even else base
-    code = minus(uint32(plus(bits, uint32(number >> (32 - CUT))) >> CUT), base)
-    return uint8(code | uint32(uint32(bits_of(x) >> 24) & 128))
+    code = minus(_cut(bits, number), base)
+    return uint8(either(code, both(right(bits_of(x), uint32(24)), uint32(128))))
 
 
 @inlined
 def unsigned_code(x: Any, base: Any, number: Any) -> Any:
     """The code of a number that is not negative, rounded by a random number."""
-    kept = uint32(plus(bits_of(x), uint32(number >> (32 - CUT))) >> CUT)
+    kept = _cut(bits_of(x), number)
     code = minus(kept, base) if kept > base else uint32(1)
     return uint8(code if x > 0 else uint32(0))

@@ -144,6 +144,11 @@ class Kernel:
         return len({name for step in self.passes for name in step.arrays})
 
     @cached_property
+    def writes(self) -> tuple[str, ...]:
+        """The arrays that it stores to."""
+        return tuple(array for step in self.passes for array, _ in step.stores)
+
+    @cached_property
     def alone(self) -> Callable[..., None]:
         """`alone(table, rows[, partials], begin, end)`: blocks on this thread.
 

@@ -50,7 +50,7 @@ class Draw(NamedTuple):
             k = mix(k, np.uint64(part))
         words = mix(k, np.arange(-(-count // BLOCK), dtype=np.uint64)) >> _32
         spread = torch.from_numpy(words.astype(np.int64)).to(device).repeat_interleave(BLOCK)[:count]
-        return (spread + torch.arange(count, device=device) * GOLDEN) & 0xFFFFFFFF
+        return (spread + torch.arange(count, device=device) % BLOCK * GOLDEN) & 0xFFFFFFFF
 
 
 def nearest(count: int, device: torch.device | str = "cpu") -> Tensor:

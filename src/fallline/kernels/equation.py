@@ -103,7 +103,10 @@ class _Printer:
             right = self._inside(a[1], _SUM if op.op == "add" else _PRODUCT)
             return f"{self._inside(a[0], _SUM)} {'+' if op.op == 'add' else '-'} {right}", _SUM
         if op.op == "mul":
-            return f"{self._inside(a[0], _PRODUCT)}{self.words.times}{self._inside(a[1], _PRODUCT)}", _PRODUCT
+            left, right = (self._inside(x, _PRODUCT) for x in a)
+            # a space does not keep 0.5 apart from 0.96
+            times = r" \cdot " if self.latex and right.lstrip("{")[:1].isdigit() else self.words.times
+            return f"{left}{times}{right}", _PRODUCT
         if op.op == "div":
             return self._quotient(*a)
         if op.op == "pow":

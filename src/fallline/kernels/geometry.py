@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from math import prod
 
 from .form import Form
 
@@ -26,13 +26,12 @@ class Geometry:
 
     def __init__(self, form: Form, view: tuple[int, ...]) -> None:
         self.form = form
-        self.facts = tuple(
-            float({"#numel": prod(view), "#rows": prod(view[-2:-1]), "#columns": prod(view[-1:])}[name])
-            for name in form.facts
-        )
-        self.matrices = prod(view[:-2]) if form.by_matrix and prod(view) else 1
-        self.columns = prod(view[-1:]) if form.by_matrix and prod(view) else 1
-        self.length = prod(view) // self.matrices
+        seen: dict[str, tuple[int, ...]] = {"#numel": view, "#rows": view[-2:-1], "#columns": view[-1:]}
+        self.facts = tuple(float(math.prod(seen[name])) for name in form.facts)
+        matters = form.by_matrix and 0 not in view
+        self.matrices: int = math.prod(view[:-2]) if matters else 1
+        self.columns: int = math.prod(view[-1:]) if matters else 1
+        self.length = math.prod(view) // self.matrices
         least = _ROWS if "columns" in form.reduced.values() else 1
         self.block = self.columns * max(least, _BLOCK // self.columns)
         self.blocks = -(-self.length // self.block)

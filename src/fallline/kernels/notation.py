@@ -117,7 +117,7 @@ def _latex(letter: str, index: str, accent: str, time: str) -> str:
 
 def _upright(word: str) -> str:
     """A word stands upright, a single letter is a variable."""
-    return rf"\mathrm{{{word.replace('_', ' ')}}}" if len(word) > 1 else word
+    return rf"\text{{{word.replace('_', ' ')}}}" if len(word) > 1 else word
 
 
 def _text(letter: str, index: str, accent: str, time: str) -> str:

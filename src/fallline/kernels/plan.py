@@ -175,7 +175,8 @@ def _plan(rule: Rule, view: tuple[int, ...] | None, sizes: tuple[tuple[str, floa
 
 def sides(rule: Rule) -> set[str]:
     """The hyper-parameters that decide on the shapes of states."""
-    return {name for shaped in rule.shapes.values() for name in (*shaped.sides, shaped.limit) if name in rule.hypers}
+    named = {name for shaped in rule.shapes.values() for name in (*shaped.sides, shaped.limit)}
+    return {name for name in rule.hypers if name in named}
 
 
 class _Translation:
@@ -185,7 +186,8 @@ class _Translation:
         self.graph, self.shapes = graph, shapes
         self.names: dict[fx.Node, str] = {node: name for name, node in graph.inputs.items()}
         self.arrays: dict[str, Extent] = {name: shapes.of_input(name) for name in ("p", "g", *rule.states)}
-        self.extents: dict[Value, Extent] = dict(self.arrays)
+        self.extents: dict[Value, Extent] = {}
+        self.extents.update(self.arrays)
         self.booleans: set[Value] = set()
         self.count = 0
 
@@ -277,7 +279,9 @@ class _Translation:
     def _call(self, node: fx.Node) -> Operation:
         takes = [self.names[arg] for arg in node.all_input_nodes]
         shape, stacks = self.shapes.after(node)
-        args, kwargs = (fx.map_arg(x, lambda arg: Given(self.names[arg])) for x in (node.args, node.kwargs))
+        given: Any = lambda arg: Given(self.names[arg])  # noqa: E731
+        args: Any = fx.map_arg(node.args, given)
+        kwargs: Any = fx.map_arg(node.kwargs, given)
         call = Call(node.target, args, kwargs, stacks, tuple(takes))
         op, *operands = self._word(node) or ("call", *takes)
         name = self._next(node, _extent_of_result(shape, self.shapes.view))

@@ -340,7 +340,7 @@ class _Scheduler:
             yield Copy(tuple((array, str(value)) for array, value in pairs))
 
     def _knows(self, kept: dict[str, Value], stage: int) -> bool:
-        """Whether the last pass over elements can keep the carried numbers; with sums, tensors without any have them."""
+        """Whether the last pass over elements can keep the carried numbers; with sums, empty tensors have them."""
         return not self.summed and stage >= self.last and all(self._usable(value) <= stage for value in kept.values())
 
     def _calls(self, stage: int) -> Iterator[Step]:

@@ -84,7 +84,8 @@ def _empty(shape: Sequence[int]) -> torch.Tensor:
 
 
 def _result(node: fx.Node, given: Mapping[fx.Node, Any]) -> Any:
-    args, kwargs = (fx.map_arg(x, given.__getitem__) for x in (node.args, node.kwargs))
+    args: Any = fx.map_arg(node.args, given.__getitem__)
+    kwargs: Any = fx.map_arg(node.kwargs, given.__getitem__)
     target: Any = node.target
     try:
         return getattr(args[0], target)(*args[1:], **kwargs) if node.op == "call_method" else target(*args, **kwargs)

@@ -41,18 +41,16 @@ class Slot:
         self.facts: tuple[float, ...] = ()
         self.memory: dict[Form, list[Tensor]] = {}
 
-    def in_place(self, p: Tensor) -> bool:
-        """Whether the parameter still lies where and as it did."""
+    def stands(self, p: Tensor, state: Mapping[str, object], keeps: bool) -> bool:
+        """Whether the parameter and, if it `keeps` any, its states still lie where and as they did."""
         if p.data_ptr() != self.address or self.parameter is not p or p.numel() != self.length:
             return False
-        return p.is_contiguous() if self.contiguous else p.stride() == self.strides
-
-    def kept(self, state: Mapping[str, object]) -> bool:
-        """Whether the states are there and still lie where they did."""
         for key, tensor, address, length in self.states:
             if state.get(key) is not tensor or tensor.data_ptr() != address or tensor.numel() != length:
                 return False
-        return "step" in state
+        if keeps and "step" not in state:
+            return False
+        return p.is_contiguous() if self.contiguous else p.stride() == self.strides
 
     def fits(self, g: Tensor) -> bool:
         """Whether the gradient lies as the parameter does, and its memory holds its values as they are."""

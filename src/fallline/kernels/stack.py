@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -144,6 +144,12 @@ class Stack:
         members = self.members[name]
         return members[0] if len(members) == 1 else torch.cat(tuple(members))
 
+    def forget(self, written: Iterable[str]) -> None:
+        """Inputs that were written are to be stacked anew."""
+        for name in written:
+            if name in self.members:
+                self.values.pop(name, None)
+
     def _keep(self, step: Apply, made: Any, table: np.ndarray, rows: Rows) -> None:
         if step.extent == "scalar":
             rows.write(self.rows, self.form.program.layout.columns.index(step.name), made)
@@ -160,7 +166,8 @@ class Stack:
 
     def copy(self, step: Copy) -> None:
         """Write what calls gave into states."""
-        targets, sources = [], []
+        targets: list[Tensor] = []
+        sources: list[Tensor] = []
         for state, array in step.pairs:
             value = self._stacked(array).clone() if array in self.members else self.values[array]
             targets += self.members[state]

@@ -45,10 +45,14 @@ class _Batch:
 
     def __init__(self, form: Form, names: int) -> None:
         self.form, self.each, self.calls, self.sums = form, form.each, form.program.calls, form.sums
+        self.blank = (0.0,) * (len(form.program.layout.columns) - names - self.each * len(form.facts))
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
         self.table: list[int] = []
         self.rows: list[tuple[float, ...]] = []
         self.row_of: dict[tuple[float, ...], int] = {}
-        self.blank = (0.0,) * (len(form.program.layout.columns) - names - self.each * len(form.facts))
         self.blocks = self.elements = 0
         self.members: list[tuple[Slot, Tensor, int]] = []
         """Slots with their gradients and rows."""
@@ -87,11 +91,13 @@ class Stepper:
         self.slots: dict[int, Slot] = {}
         self.room = Room()
         self.boards: dict[tuple[Form, int], Board] = {}
+        self.open: dict[Form, _Batch] = {}
         self.begin()
 
     def begin(self) -> None:
         """Forget what was added and not done: a step that failed half-way leaves addresses that may be gone."""
-        self.open: dict[Form, _Batch] = {}
+        for batch in self.open.values():
+            batch.clear()
         self.full: list[_Batch] = []
         self.items: list[tuple[text.Item, dict[str, Any]]] = []
         self.apart: list[Apart] = []
@@ -113,6 +119,7 @@ class Stepper:
         form: Form | None = None
         batch: _Batch | None = None
         last = said = None
+        own: list[int] = []
         state: dict[str, Any] = {}
         values: tuple[float, ...] = ()
         row, t = 0, 1
@@ -123,7 +130,7 @@ class Stepper:
             slot = slots.get(id(p))
             if keeps:
                 state = state_of[p]
-            if slot is None or not slot.in_place(p) or (keeps and not slot.kept(state)):
+            if slot is None or not slot.stands(p, state, keeps):
                 if keeps:
                     start(p, state)
                 slot = self._slot(p, state, numbers)
@@ -133,7 +140,9 @@ class Stepper:
             if slot is None or (not address and slot.length):
                 self._by_text(p, g, state, t, numbers)
                 continue
-            fresh = t != last or bool(carried)
+            # tensors that shared a row share the numbers that it made
+            before, own = own, [id(state[name]) for name in carried] if carried else own
+            fresh = t != last or own != before
             if fresh:
                 last, values = t, (t, *numbers, *[state[name] for name in carried])
                 said = None if decide is None else decide(values)
@@ -175,8 +184,10 @@ class Stepper:
         for columns in work.run(self.room):
             sums = yield work.sums(columns)
             work.receive(columns, sums)
-        for state, row in batch.carriers:
-            state.update(zip(self.carried, work.carried(row), strict=True))
+        if batch.carriers:
+            after = work.carried()
+            for state, row in batch.carriers:
+                state.update(zip(self.carried, after[row], strict=True))
         # memory was written behind autograd's back; a stale graph must notice
         torch.autograd.graph.increment_version([slot.parameter for slot, _, _ in batch.members])
 

@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import float64, int32, int64, types
 from numba.extending import intrinsic
 
-_RANKS = {
+_RANKS: dict[Any, tuple[Any, Any, Any, int]] = {
     types.float32: (int32, ir.IntType(32), ir.FloatType(), 0x7FC00000),
     types.float64: (int64, ir.IntType(64), ir.DoubleType(), 0x7FF8 << 48),
 }

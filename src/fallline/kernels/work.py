@@ -67,6 +67,8 @@ class Work:
 
     def sums(self, columns: Sequence[int]) -> tuple[Any, ...]:
         """The sums of columns over all rows."""
+        if len(self.rows) == 1:
+            return tuple([self.rows.item(0, column) for column in columns])
         return tuple([float(self.rows[:, column].sum()) for column in columns])
 
     def receive(self, columns: Sequence[int], sums: Sequence[Any]) -> None:
@@ -74,9 +76,9 @@ class Work:
         for column, total in zip(columns, sums, strict=True):
             self.rows[:, column] = float(total)
 
-    def carried(self, row: int) -> list[Any]:
-        """The carried numbers' new values."""
-        return list(self.rows[row, self.form.kept].tolist())
+    def carried(self) -> Sequence[list[Any]]:
+        """The carried numbers' new values by row."""
+        return list(self.rows[:, self.form.kept].tolist())
 
 
 def run_with_calls(
@@ -92,3 +94,4 @@ def run_with_calls(
             yield step
         else:
             launch(step)
+            stack.forget(step.writes)

@@ -1,4 +1,4 @@
-"""A pass's operations as lines of Python: `n_...` are numbers in float64, `k_...` the same rounded, `e_...` elements."""
+"""A pass's operations as lines of Python: `n_...` are numbers in float64, `k_...` these rounded, `e_...` elements."""
 
 from __future__ import annotations
 

@@ -90,7 +90,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         """The state of all parameters and the groups' settings, as plain data that `load_state_dict` takes."""
         for stepper in self._steppers.values():
             stepper.settle(self.state)
-        return guard.state_dict(self)
+        state: dict[str, Any] = guard.state_dict(self)
+        return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a checkpoint of this class, or of the class of `torch.optim` with the same name.

@@ -39,7 +39,10 @@ class Storage(StrEnum):
 
 
 def codes(rule: Rule, state: str) -> Storage:
-    """The eight-bit storage for a state."""
+    """The eight-bit storage for a state: the rule's, or that which its text allows."""
+    said = rule.storage.get(state)
+    if said is not None and said.coded:
+        return said
     return Storage.CODES_OF_SIZES if state in never_negative(rule) else Storage.CODES
 
 

@@ -35,6 +35,11 @@ class Kernel:
         found: Mapping[str, Any] = cache.load(text, "KERNELS")
         return found
 
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """The arrays that it stores to."""
+        return tuple(array for array, _ in self.step.stores)
+
     def launch(self, board: Board) -> None:
         """Do the pass for all entries of a board. Waits for nothing."""
         wanted = len(printer.derived(self.step))

@@ -55,6 +55,6 @@ class DeviceWork:
         for column, total in zip(columns, sums, strict=True):
             self.board.rows[:, column] = total
 
-    def carried(self, row: int) -> list[Any]:
-        """The carried numbers' new values, where they stand on the device."""
-        return self.board.views[row]
+    def carried(self) -> Sequence[list[Any]]:
+        """The carried numbers' new values by row, where they stand on the device."""
+        return self.board.views
