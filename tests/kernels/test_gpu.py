@@ -37,7 +37,6 @@ KINDS = [
 @pytest.fixture(autouse=True)
 def interpreted(monkeypatch) -> None:
     """Tensors in the host's memory stepped by Triton's kernels."""
-    monkeypatch.setenv("TRITON_INTERPRET", "1")
     monkeypatch.setattr(form, "backend", lambda device: "triton")
 
 
