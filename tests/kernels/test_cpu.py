@@ -196,23 +196,33 @@ def test_parameters_of_different_age_take_their_own_step_count():
     torch.testing.assert_close([young, old], twins, rtol=1e-12, atol=0)
 
 
+SHARED = {
+    "nadam": [(70_001,), (3,), (0,), (50_000,), (1,)],
+    "clip_norm(lamb)": [(70_001,), (3,), (0,), (200, 300), (1,)],
+    "adafactor": [(300, 400), (70, 30), (5, 2000), (50,)],
+    "sm3": [(300, 400), (70, 30), (5, 2000), (50,)],
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
 @pytest.mark.parametrize("pool", [False, True], ids=["openmp", "python"])
-def test_work_is_shared_among_threads_without_changing_a_bit(monkeypatch, pool):
+def test_work_is_shared_among_threads_without_changing_a_bit(monkeypatch, name, pool):
     if pool:
         monkeypatch.setattr(threads, "team", lambda: threads._pool_team)
     torch.manual_seed(0)
-    params = [torch.randn(n) for n in (70_001, 3, 0, 50_000, 1)]
+    params = [torch.randn(shape) for shape in SHARED[name]]
     grads = [torch.randn_like(p) for p in params]
     results = []
     for count in (1, 2, 5):
         monkeypatch.setattr(torch, "get_num_threads", lambda count=count: count)
         monkeypatch.setattr(threads, "_WORTH_A_THREAD", 1000)
         copies = [p.clone().requires_grad_() for p in params]
-        optimizer = optim.NAdam(copies, lr=0.1)
+        optimizer = optim.optimizer(name, copies)
         for _ in range(3):
             for p, g in zip(copies, grads, strict=True):
                 p.grad = g.clone()
             optimizer.step()
+        assert None not in forms(optimizer)
         results.append([p.detach() for p in copies])
     for result in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], result, strict=True))

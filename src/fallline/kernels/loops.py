@@ -27,7 +27,7 @@ class Loops:
 
     def body(self) -> list[str]:
         """What is done for one entry, from its block `first` until `stop`."""
-        fixed = [self._load(load, "0") for load in self.step.loads if load.extent == "matrix"]
+        fixed = [line for load in self.step.loads if load.extent == "matrix" for line in self._shared(load, "0")]
         if self.step.extent != "elements":
             counts = {"rows": "length // columns", "columns": "columns", "matrix": "1"}
             return [*fixed, *self._vector("0", counts[self.step.extent])]
@@ -73,7 +73,7 @@ class Loops:
             *(self._start(r) for r in self.scalars),
             "for i in range(low // columns, high // columns):",
             "    start = i * columns",
-            *(f"    {self._load(load, 'i')}" for load in by_row),
+            *(f"    {line}" for load in by_row for line in self._shared(load, "i")),
             *(f"    {self._start(r)}" for r in rows),
             "    for j in range(columns):",
             *(f"        {line}" for line in [*elements, *self.writer.elements()]),
@@ -88,6 +88,14 @@ class Loops:
         loaded = f"load_{load.array}(a_{load.array}, {place})"
         kind = precision([self.types[load.array]])
         return f"e_{load.value} = {loaded if kind == self.writer.precision else f'{self.writer.precision}({loaded})'}"
+
+    def _shared(self, load: Load, place: str) -> list[str]:
+        """A load of what elements share, and its reciprocal where they are divided by it."""
+        lines = [self._load(load, place)]
+        if self.writer.divides_by(load.value) and load.value in self.writer.shared:
+            kind = self.writer.precision
+            lines.append(f"r_{load.value} = {kind}(1.0 / float64(e_{load.value}))")
+        return lines
 
     def _store(self, array: str, place: str, value: str) -> str:
         kind = precision([self.types[array]])

@@ -166,6 +166,8 @@ class Stepper:
             batch.members.append((slot, g, row))
             if carried and (slot.length or batch.sums):
                 batch.carriers.append((state, row))
+            if batch.calls and batch.elements >= _STACKED:
+                form = None  # the next tensor begins another stack
 
     def steps(self) -> list[Walk]:
         """The steps that were added and are not done: to be run with those of all of an optimizer's steppers.

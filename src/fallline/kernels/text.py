@@ -69,8 +69,8 @@ def steps(rule: Rule, item: Item, instead: Instead | None = None) -> Walk:
 def _write(rule: Rule, item: Item, values: Sequence[Tensor]) -> None:
     seed = dict(zip(rule.hypers, item.numbers[1:], strict=True)).get(ROUNDING_SEED, 0.0)
     for k, (name, held, value) in enumerate(zip(("p", *rule.states), item.tensors, values, strict=True)):
-        draw = Draw(seed, item.numbers[0], item.place, k) if name in rule.storage else nearest
-        storage.write(held, value, draw)
+        drawn: Any = Draw(seed, item.numbers[0], item.place, k)
+        storage.write(held, value, drawn if name in rule.storage else nearest)
 
 
 def _computable(rule: Rule, tensor: Tensor, shape: Sequence[int]) -> Tensor:

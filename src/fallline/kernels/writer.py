@@ -48,6 +48,8 @@ class Writer:
     def __init__(self, layout: Layout, step: Pass, precision: str) -> None:
         self.layout, self.step, self.precision = layout, step, precision
         self.operations = {op.name: op for op in step.operations}
+        self.shared = {load.value for load in step.loads if load.extent != step.extent and load.extent != "columns"}
+        """Values that do not change from one element to the next: a row's, a matrix's."""
         self.tensors = {load.value for load in step.loads} | {op.name for op in step.operations if op.tensor}
 
     def is_light(self) -> bool:
@@ -90,16 +92,20 @@ class Writer:
         needed += [value for _, value in self.step.stores if isinstance(value, str)]
         return [name for name in dict.fromkeys(needed) if name not in self.tensors]
 
+    def divides_by(self, value: str) -> bool:
+        """Whether elements are divided by a value that many of them share, so that its reciprocal is worth having."""
+        return any(self._by_shared(op) and op.args[1] == value for op in self.step.operations)
+
     def _divisors(self) -> list[str]:
         """The numbers that elements are divided by."""
-        return list(dict.fromkeys(str(op.args[1]) for op in self.step.operations if self._by_number(op)))
+        shared = dict.fromkeys(str(op.args[1]) for op in self.step.operations if self._by_shared(op))
+        return [name for name in shared if name not in self.tensors]
 
-    def _by_number(self, op: Operation) -> bool:
-        """Whether the operation divides what every element has by a number that all share."""
-        return op.op == "div" and op.args[0] in self.tensors and op.args[1] in self._numbers_used(op)
-
-    def _numbers_used(self, op: Operation) -> list[str]:
-        return [a for a in op.args if isinstance(a, str) and a not in self.tensors]
+    def _by_shared(self, op: Operation) -> bool:
+        """Whether the operation divides what every element has by what all of them, or those of a row, share."""
+        if op.op != "div" or op.args[0] not in self.tensors or not isinstance(op.args[1], str):
+            return False
+        return op.args[1] not in self.tensors or op.args[1] in self.shared
 
     def _blank(self, name: str) -> str:
         return "False" if self._boolean(name) else f"{self.precision}(0.0)"
@@ -122,7 +128,7 @@ class Writer:
     def _element(self, op: Operation) -> str:
         args = [self.floating(a) if not self._as_it_is(op, k) else self._named(a) for k, a in enumerate(op.args)]
         exp = "exp32" if self.precision == "float32" else "math.exp"
-        if self._by_number(op):
+        if self._by_shared(op):
             return f"divide({args[0]}, {args[1]}, r_{_plain(str(op.args[1]))})"
         return TEMPLATES[op.op].format(*args, F=self.precision, exp=exp)
 

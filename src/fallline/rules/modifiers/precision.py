@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from ...errors import RuleError
 from ..composition import Modifier, fitted
@@ -68,7 +68,7 @@ def _rounded_at_random(rule: Rule) -> Rule:
 @partial(
     Modifier,
     apply=_rounded_at_random,
-    hypers={ROUNDING_SEED: read_hyper(ROUNDING_SEED, 0.0, Seed.__metadata__)},
+    hypers={ROUNDING_SEED: read_hyper(ROUNDING_SEED, 0.0, get_args(Seed)[1:])},
     paper="Gupta et al. 2015, arXiv:1502.02551, section 3.1; for weights Zamirai et al. 2020, arXiv:2010.06192, "
     "section 4",
     stage="weights",
