@@ -101,6 +101,7 @@ def check(rule, dtype, data, shapes, special):
 SHAPES = st.lists(st.lists(st.integers(0, 9), max_size=3), min_size=1, max_size=4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted({*RULES, *SAMPLE}))
 @settings(max_examples=3)
 @given(data=st.data())
@@ -112,7 +113,7 @@ def test_kernel_gives_what_the_text_gives(name, data):
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("name", SAMPLE)
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(data=st.data())
 def test_in_every_type_of_numbers(name, dtype, data):
     rule = get(name)

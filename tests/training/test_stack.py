@@ -85,7 +85,18 @@ def test_what_a_trial_gives_does_not_depend_on_its_company(make, trial):
             assert_same(fewer[place], all_six[k])
 
 
-@pytest.mark.parametrize("name", [name for name in names() if is_built_in(get(name))])
+ALWAYS = {"adam", "adafactor", "muon", "nadam", "prodigy", "schedule_free_adamw"}
+"""A rule of each sort; the others are a slow study."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in ALWAYS else pytest.mark.slow)
+        for name in names()
+        if is_built_in(get(name))
+    ],
+)
 def test_every_rule_steps_its_part_of_a_stack(make, trial, name):
     problem = make()
     trials = [Trial(get(name), get(name).defaults, seed, "search", seed) for seed in range(3)]

@@ -11,7 +11,9 @@ from itertools import groupby
 
 import torch
 
+from ..rules import ops
 from ..rules.rule import Rule
+from ..rules.trace import trace
 from . import cpu
 from .extent import Extent
 from .gpu import kernel as gpu
@@ -172,7 +174,7 @@ def form(rule: Rule, kind: Kind) -> Form | None:
 def _form(rule: Rule, kind: Kind) -> Form | None:
     if kind.backend == "numba" and os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return None
-    if rule.storage:
+    if rule.storage or any(node.target is ops.stored for node in trace(rule).nodes):
         return None
     wide = torch.float64 if kind.dtypes[0] is torch.float64 else torch.float32
     rereads = all(dtype is wide for dtype in kind.dtypes)

@@ -87,7 +87,7 @@ class Stepper:
         self.carried = tuple(rule.numbers)
         self.names = 1 + len(rule.hypers) + len(rule.numbers)
         self.decide = decision(rule) if conditions(rule) else None
-        self.keeps = bool(self.keys or self.carried) or _counts(rule)
+        self.keeps = bool(self.keys or self.carried or rule.storage) or _counts(rule)
         self.slots: dict[int, Slot] = {}
         self.room = Room()
         self.boards: dict[tuple[Form, int], Board] = {}
