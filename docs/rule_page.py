@@ -153,7 +153,7 @@ def modifiers(rule: Rule) -> str:
                 f"[{words.code(name)}](../modifiers.md#{name})",
                 ", ".join(map(words.code, modifier.hypers)) or "–",
                 f"{sheet.states} (+{sheet.states - plain.states})",
-                f"{sheet.bytes_per_parameter} (+{sheet.bytes_per_parameter - plain.bytes_per_parameter})",
+                f"{sheet.bytes_per_parameter} ({sheet.bytes_per_parameter - plain.bytes_per_parameter:+g})",
             )
         )
     return words.table(("Modifier", "Settings", ">State tensors", ">Bytes moved"), rows)

@@ -184,10 +184,11 @@ def _round(x, drawn, out):
 def test_kernels_make_and_read_the_same_codes(signed, values, t):
     x = np.array(values, np.float32)
     x = x if signed else np.abs(x)
-    draw = Draw(0, t, 3, 1)
+    parts = (0, t, 3, 1)
+    draw = Draw(*parts)
     wanted, scales = encoded(torch.from_numpy(x), signed, draw)
     drawn, scale = np.empty(x.size, np.uint32), np.empty(len(scales), np.uint8)
-    _draw(np.array(draw, np.uint64), drawn)
+    _draw(np.array(parts, np.uint64), drawn)
     assert np.array_equal(drawn, draw(x.size).numpy())
     _scale(x, scale)
     assert np.array_equal(scale, scales.numpy())

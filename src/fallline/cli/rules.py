@@ -80,6 +80,7 @@ def _sheet(rule: Rule) -> dict[str, object]:
         "latex": equation(rule),
         "states": [*rule.states, *rule.numbers],
         "bytes_per_parameter": sheet.bytes_per_parameter,
+        "state_bytes_per_parameter": sheet.state_bytes,
         "hypers": {
             hyper.name: {
                 "default": hyper.default,
@@ -115,7 +116,7 @@ def _print_rule(rule: Rule) -> None:
     console.print(Padding(table, (1, 0)))
     states = ", ".join(rule.states) or "none"
     numbers = f", and one number carried along: {', '.join(rule.numbers)}" if rule.numbers else ""
-    console.print(f"State tensors: {states}{numbers}.")
+    console.print(f"State tensors: {states}{numbers}. Bytes for a float32 parameter: {sheet.state_bytes}.")
     console.print(
         f"A step reads {sheet.reads} arrays and writes {sheet.writes}: {sheet.bytes_per_parameter} bytes for a "
         "float32 parameter.\n"

@@ -57,9 +57,12 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
+_SUPPORT = ("memory.py", "sums.py", "codes.py", "dither.py", "formats.py")
+
+
 def _support() -> str:
     """What a kernel depends on besides its own text: the loads and stores it is built from."""
-    return "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("memory.py", "sums.py"))
+    return "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _SUPPORT)
 
 
 def _write(path: Path, text: str) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -11,6 +11,7 @@ from ..rules.trace import chosen, conditions, decision
 from .plan import Plan, UnknownOperation, plan
 from .program import Apply, Pass, Program
 from .schedule import program
+from .storage import bytes_of, width_of
 
 _ORDINARY = 10_007
 """A step at which nothing is due that is done every so many steps: a prime, and so is half of the one before it."""
@@ -44,6 +45,8 @@ class Cost:
     shapes: tuple[tuple[str, str], ...]
     sweeps: tuple[Sweep, ...]
     functions: tuple[str, ...]
+    widths: tuple[tuple[str, float], ...] = ()
+    """Bytes that an element takes in arrays of fewer bits than float32's."""
 
     @property
     def states(self) -> int:
@@ -61,9 +64,18 @@ class Cost:
         return sum(len(sweep.writes) for sweep in self.sweeps)
 
     @property
-    def bytes_per_parameter(self) -> int:
+    def bytes_per_parameter(self) -> float:
         """Bytes moved for one float32 parameter; no step is faster than these at the memory's bandwidth."""
-        return 4 * (self.reads + self.writes)
+        return self._bytes(name for sweep in self.sweeps for name in (*sweep.reads, *sweep.writes))
+
+    @property
+    def state_bytes(self) -> float:
+        """Bytes of state for one float32 parameter of a large tensor, but for states with shapes of their own."""
+        return self._bytes(name for name, shape in self.shapes if shape == "as p")
+
+    def _bytes(self, arrays: Iterable[str]) -> float:
+        widths = dict(self.widths)
+        return round(sum(widths.get(name, 4) for name in arrays), 2)
 
 
 def cost(rule: Rule) -> Cost:
@@ -72,21 +84,22 @@ def cost(rule: Rule) -> Cost:
     A rule that no kernel can do is counted as reading and writing all that it names.
     """
     shapes = tuple((name, str(rule.shapes.get(name, "as p"))) for name in rule.states)
+    widths = tuple((name, width) for name in rule.states if (width := width_of(rule.storage.get(name))) != 4)
     try:
         sheet = plan(_ordinary(rule))
-        steps = program(sheet)
+        steps = program(sheet, rereads=not widths)
     except UnknownOperation:
-        return Cost(shapes, (Sweep(("p", "g", *rule.states), ("p", *rule.states), False),), ())
+        return Cost(shapes, (Sweep(("p", "g", *rule.states), ("p", *rule.states), False),), (), widths)
     sweeps = tuple(_sweep(sheet, step) for step in steps.passes if step.extent == "elements")
-    return Cost(shapes, sweeps, _functions(steps))
+    return Cost(shapes, sweeps, _functions(steps), widths)
 
 
 def state_bytes(rule: Rule, shape: Sequence[int], itemsize: int = 4) -> int:
     """Bytes of state that the rule keeps for a parameter of that shape, at its defaults."""
     own = rule.of_shape(shape)
     view = own.view(shape)
-    whole = sum(prod(view) for name in own.states if name not in own.shapes)
-    return itemsize * (whole + sum(prod(shaped.shape(view, own.defaults)) for shaped in own.shapes.values()))
+    whole = sum(bytes_of(own.storage.get(name), prod(view), itemsize) for name in own.states if name not in own.shapes)
+    return whole + itemsize * sum(prod(shaped.shape(view, own.defaults)) for shaped in own.shapes.values())
 
 
 def _ordinary(rule: Rule) -> Rule:

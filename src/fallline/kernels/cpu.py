@@ -3,7 +3,7 @@
 The generated text is ordinary Python, kept in the cache directory, where it can be read. A kernel is called with
 
 - `table`: int64, for every entry its row of numbers, the address of its gradient, its length, the length of a block,
-  its columns, and the addresses of the layout's other arrays (`places`);
+  its columns, and the addresses of the layout's other arrays and of what belongs to them (`places`);
 - `rows`: float64, the rows of numbers: step, hyper-parameters, carried numbers, what passes have made;
 - `partials`: float64, where the pass makes scalars: what each block adds to them;
 - `begin`, `end`: which blocks to do, of all entries' blocks one after another.
@@ -23,6 +23,7 @@ from typing import Any
 
 from . import cache
 from .loops import Loops, joined, nothing, precision
+from .lowbits import MEMORY, PLACE, scales
 from .program import Layout, Pass, Reduction
 from .writer import Writer
 
@@ -35,12 +36,19 @@ _HEAD = """\
 # {title}, {dtype}: made by Fallline from the rule's text
 import math
 
-from numba import carray, cfunc, float32, float64, int32, int64, njit
+from numba import carray, cfunc, float32, float64, int32, int64, njit, uint32, uint64
 
-from fallline.kernels.memory import array, divide, exp32, narrow_vectors, pointer, take
+from fallline.kernels.memory import array, as_stored, divide, exp32, narrow_vectors, pointer, take
 from fallline.kernels.sums import accumulate, rank, ranked
-
+{few_bits}
 {arrays}
+"""
+
+_FEW_BITS = """\
+from fallline.kernels.codes import (
+    buffer, dithered, exponent, larger, magnitude, mix, poison, round_bfloat16, signed_base, signed_code, signed_value,
+    unsigned_base, unsigned_code, unsigned_value, word,
+)
 """
 
 _NUMBERS = """
@@ -177,8 +185,9 @@ def compiled(layout: Layout, passes: tuple[Pass, ...], dtypes: tuple[str, ...], 
 
 
 def places(layout: Layout) -> Mapping[str, int]:
-    """Where in an entry of the table each array's address stands."""
+    """Where in an entry of the table each array's address stands, and what kernels need beside."""
     names = [array.name for array in layout.arrays if array.extent != "other" and array.name != "g"]
+    names += [*map(scales, layout.coded), *([PLACE] if layout.draws else [])]
     return {"g": GRADIENT} | {name: OTHERS + k for k, name in enumerate(names)}
 
 
@@ -210,6 +219,7 @@ class _Text:
         self.scalars = _scalars(passes)
         self.loops = [Loops(step, Writer(layout, step, self.precision), self.types, self.scalars) for step in passes]
         self.extent = passes[0].extent
+        self.low = any(loops.low.kinds for loops in self.loops)
 
     def text(self, shared: bool) -> str:
         writers = [loops.writer for loops in self.loops]
@@ -218,13 +228,14 @@ class _Text:
         fields: dict[str, Any] = {
             "title": self.title,
             "dtype": self.types["p"],
+            "few_bits": _FEW_BITS if self.low else "",
             "arrays": "\n".join(self._arrays()),
             "signature": "" if shared else f'"void({", ".join(types.get(name, "int64") for name in names)})", ',
             "arguments": ", ".join(names),
             "scalars": max(1, len(self.scalars)),
             "width": 1 + max(self.places.values()),
-            "hint": "narrow_vectors()" if all(writer.is_light() for writer in writers) else "pass",
-            "blanks": _indented(1, _once(line for writer in writers for line in writer.blanks())),
+            "hint": "pass" if self.low or not all(writer.is_light() for writer in writers) else "narrow_vectors()",
+            "blanks": _indented(1, _once(line for loops in self.loops for line in loops.blanks())),
             "numbers": _indented(
                 2 if self.extent == "number" else 3, _once(line for writer in writers for line in writer.numbers())
             ),
@@ -243,14 +254,23 @@ class _Text:
         return (whole + (_SHARE if shared else "")).format(**fields)
 
     def _arrays(self) -> list[str]:
-        names = _once(name for loops in self.loops for name in loops.step.arrays)
-        return [
-            f'load_{name}, store_{name} = array("{self.types[name]}", {k}, {len(names)})'
-            for k, name in enumerate(names)
+        touched = _once(name for loops in self.loops for name in loops.step.arrays)
+        pairs = [f"load_{name}, store_{name}" for name in touched]
+        types = [MEMORY.get(self.types[name], self.types[name]) for name in touched]
+        for functions, kind in dict.fromkeys(more for loops in self.loops for more in loops.low.arrays()):
+            pairs.append(functions)
+            types.append(kind)
+        lines = [
+            f'{pair} = array("{kind}", {k}, {len(pairs)})'
+            for k, (pair, kind) in enumerate(zip(pairs, types, strict=True))
         ]
+        if any(op.op == "stored" for loops in self.loops for op in loops.step.operations):
+            lines.append(f'stored = as_stored("{MEMORY.get(self.types["p"], self.types["p"])}")')
+        return lines
 
     def _addresses(self, loops: Loops) -> list[str]:
-        return [f"a_{name} = table[at + {self.places[name]}]" for name in loops.step.arrays]
+        addresses = [f"a_{name} = table[at + {self.places[name]}]" for name in loops.step.arrays]
+        return addresses + loops.low.entry(self.places)
 
     def _column(self, r: Reduction) -> int:
         return self.layout.columns.index(r.name)

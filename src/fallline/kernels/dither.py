@@ -9,7 +9,8 @@ Numba compiles `mix` for kernels (`codes.py`); here it runs on NumPy's arrays of
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,8 @@ def mix(k: Any, value: Any) -> Any:
     return k ^ (k >> _31)
 
 
-class Draw(NamedTuple):
+@dataclass(frozen=True)
+class Draw:
     """The numbers drawn for one array at one step."""
 
     seed: float
@@ -46,7 +48,7 @@ class Draw(NamedTuple):
     def __call__(self, count: int, device: torch.device | str = "cpu") -> Tensor:
         """Numbers of 32 bits, (count,) int64, for elements as they lie in memory."""
         k = np.zeros(1, np.uint64)
-        for part in self:
+        for part in (self.seed, self.t, self.place, self.array):
             k = mix(k, np.uint64(part))
         words = mix(k, np.arange(-(-count // BLOCK), dtype=np.uint64)) >> _32
         spread = torch.from_numpy(words.astype(np.int64)).to(device).repeat_interleave(BLOCK)[:count]

@@ -11,17 +11,16 @@ from itertools import groupby
 
 import torch
 
-from ..rules import ops
 from ..rules.rule import Rule
-from ..rules.trace import trace
 from . import cpu
 from .extent import Extent
 from .gpu import kernel as gpu
+from .lowbits import DITHERED, by_elements, few_bits
 from .plan import UnknownOperation, plan
 from .program import Apply, Copy, Pass, Program, Round, Step
 from .schedule import program
 
-KERNEL_DTYPES = {getattr(torch, name): name for name in cpu.DTYPES}
+KERNEL_DTYPES = {getattr(torch, name): name for name in cpu.DTYPES} | {torch.uint8: "uint8"}
 
 Ready = cpu.Kernel | gpu.Kernel | tuple[int, ...] | Apply | Copy
 """A step with all that is known beforehand: a kernel, the columns of a round, or a call."""
@@ -115,7 +114,8 @@ class Form:
 
     @cached_property
     def _types(self) -> tuple[str, ...]:
-        return tuple(KERNEL_DTYPES[dtype] for dtype in self.dtypes.values())
+        low = few_bits(self.rule, self.kind.dtypes)
+        return tuple(low.get(name, KERNEL_DTYPES[dtype]) for name, dtype in self.dtypes.items())
 
     def _ready(self, step: tuple[Pass, ...] | Round | Apply | Copy) -> Ready:
         if isinstance(step, tuple):
@@ -174,14 +174,18 @@ def form(rule: Rule, kind: Kind) -> Form | None:
 def _form(rule: Rule, kind: Kind) -> Form | None:
     if kind.backend == "numba" and os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return None
-    if rule.storage or any(node.target is ops.stored for node in trace(rule).nodes):
-        return None
     wide = torch.float64 if kind.dtypes[0] is torch.float64 else torch.float32
     rereads = all(dtype is wide for dtype in kind.dtypes)
     try:
-        return Form(rule, program(plan(rule, kind.view, dict(kind.sizes)), rereads), kind)
+        made = program(plan(rule, kind.view, dict(kind.sizes)), rereads)
     except UnknownOperation:
         return None
+    low = few_bits(rule, kind.dtypes)
+    if low and (kind.backend != "numba" or not by_elements(made, low)):
+        return None
+    coded = tuple(name for name, kept in low.items() if kept != DITHERED)
+    layout = replace(made.layout, coded=coded, draws=bool(low))
+    return Form(rule, replace(made, layout=layout), kind)
 
 
 def _over_vectors(step: Step) -> bool:

@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+from .dither import BLOCK
 from .form import Form
+from .lowbits import PLACE, scales
 
 _BLOCK = 1 << 14
 """Elements of a block: enough to keep a thread at work, few enough to share a tensor among many."""
@@ -39,6 +41,7 @@ class Geometry:
         self.sizes = {array.name: self._size(array.name, array.extent) for array in form.program.layout.arrays}
         """Values of a matrix in each array; where columns are summed, there is a place for each block's sums."""
         self.steps = {name: size * form.dtypes[name].itemsize for name, size in self.sizes.items()}
+        self.steps |= {scales(name): -(-self.length // BLOCK) for name in form.program.layout.coded} | {PLACE: 0}
         """Bytes from one matrix to the next."""
 
     def _size(self, name: str, extent: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from .lowbits import LowBits
 from .program import Load, Pass, Reduction
 from .sums import LOWEST
 from .writer import Writer
@@ -19,11 +20,16 @@ class Loops:
 
     def __init__(self, step: Pass, writer: Writer, types: Mapping[str, str], scalars: Sequence[Reduction]) -> None:
         self.step, self.writer, self.types = step, writer, types
+        self.low = LowBits(writer.layout, step, types)
         self.slots = {r.name: k for k, r in enumerate(scalars)}
         self.scalars = self._into("scalar")
 
     def _into(self, extent: str) -> list[Reduction]:
         return [r for r in self.step.reductions if r.into == extent]
+
+    def blanks(self) -> list[str]:
+        """What stands before all entries."""
+        return [*self.writer.blanks(), *self.low.buffers()]
 
     def body(self) -> list[str]:
         """What is done for one entry, from its block `first` until `stop`."""
@@ -48,12 +54,14 @@ class Loops:
         """A loop over values that lie one after another."""
         loads = [self._load(load, "i") for load in self.step.loads if load.extent != "matrix"]
         whole = [*self.scalars, *self._into("matrix")]
-        stores = [self._store(array, "i", self.writer.floating(value)) for array, value in self.step.stores]
-        inner = [*loads, *self.writer.elements(), *(self._add(r) for r in whole), *stores]
+        stores = [
+            line for array, value in self.step.stores for line in self._stores(array, "i", self.writer.floating(value))
+        ]
+        inner = [*loads, *self.writer.elements(), *(self._add(r) for r in whole), *stores] or ["pass"]
+        loop = [f"for i in range({low}, {high}):", *(f"    {line}" for line in inner)]
         return [
             *(self._start(r) for r in whole),
-            f"for i in range({low}, {high}):",
-            *(f"    {line}" for line in inner or ["pass"]),
+            *(self.low.loop(low, high, inner) if self.low.kinds else loop),
             *self._leave(),
             *(self._finished(r, "0", f"float64({high})") for r in self._into("matrix")),
         ]
@@ -85,6 +93,8 @@ class Loops:
         ]
 
     def _load(self, load: Load, place: str) -> str:
+        if load.array in self.low.kinds:
+            return f"e_{load.value} = {self.low.load(load.array, place)}"
         loaded = f"load_{load.array}(a_{load.array}, {place})"
         kind = precision([self.types[load.array]])
         return f"e_{load.value} = {loaded if kind == self.writer.precision else f'{self.writer.precision}({loaded})'}"
@@ -96,6 +106,9 @@ class Loops:
             kind = self.writer.precision
             lines.append(f"r_{load.value} = {kind}(1.0 / float64(e_{load.value}))")
         return lines
+
+    def _stores(self, array: str, place: str, value: str) -> list[str]:
+        return self.low.store(array, place, value) if array in self.low.kinds else [self._store(array, place, value)]
 
     def _store(self, array: str, place: str, value: str) -> str:
         kind = precision([self.types[array]])

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from llvmlite import ir
-from numba import float32, float64, int64, njit, types, void
+from numba import float32, float64, int64, njit, types, uint8, void
 from numba.extending import intrinsic
 
 _I32, _F32 = ir.IntType(32), ir.FloatType()
@@ -67,6 +67,7 @@ _STORAGE: dict[str, tuple[Any, Any, _Convert | None, _Convert | None]] = {
     "float64": (ir.DoubleType(), float64, None, None),
     "bfloat16": (ir.IntType(16), float32, _bfloat16_to_float, _float_to_bfloat16),
     "float16": (ir.IntType(16), float32, _half_to_float, _float_to_half),
+    "uint8": (ir.IntType(8), uint8, None, None),
 }
 
 
@@ -116,7 +117,24 @@ def array(dtype: str, index: int, count: int) -> tuple[Any, Any]:
 
 def memory_size(memory: Any) -> int:
     """Bytes of one element."""
-    return {ir.IntType(16): 2, ir.FloatType(): 4, ir.DoubleType(): 8}[memory]
+    return {ir.IntType(8): 1, ir.IntType(16): 2, ir.FloatType(): 4, ir.DoubleType(): 8}[memory]
+
+
+@lru_cache(maxsize=None)
+def as_stored(dtype: str) -> Any:
+    """`rounded(x)`: the number as memory of that type holds it."""
+    _, number, widen, narrow = _STORAGE[dtype]
+
+    @intrinsic
+    def rounded(typing: Any, x: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            if widen is None or narrow is None:
+                return args[0]
+            return widen(builder, narrow(builder, args[0]))
+
+        return number(number), generate
+
+    return rounded
 
 
 @intrinsic

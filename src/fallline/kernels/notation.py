@@ -37,7 +37,7 @@ LATEX = Words(
     {
         "sqrt": r"\sqrt{{{0}}}", "abs": r"\left|{0}\right|", "sign": r"\operatorname{{sign}}\left({0}\right)",
         "exp": r"\exp\left({0}\right)", "log": r"\log\left({0}\right)", "tanh": r"\tanh\left({0}\right)",
-        "cos": r"\cos\left({0}\right)", "not": r"\neg {0}",
+        "cos": r"\cos\left({0}\right)", "not": r"\neg {0}", "stored": r"\operatorname{{stored}}\left({0}\right)",
         "maximum": r"\max\left({0}, {1}\right)", "minimum": r"\min\left({0}, {1}\right)",
         "where": _CASES, "when": _CASES,
         "mod": r"\left({0} \bmod {1}\right)", "floordiv": r"\left\lfloor \frac{{{0}}}{{{1}}} \right\rfloor",
@@ -53,7 +53,7 @@ LATEX = Words(
 TEXT = Words(
     {
         "sqrt": "√({0})", "abs": "|{0}|", "sign": "sign({0})", "exp": "exp({0})", "log": "log({0})",
-        "tanh": "tanh({0})", "cos": "cos({0})", "not": "not {0}",
+        "tanh": "tanh({0})", "cos": "cos({0})", "not": "not {0}", "stored": "stored({0})",
         "maximum": "max({0}, {1})", "minimum": "min({0}, {1})",
         "where": "({1} if {0} else {2})", "when": "({1} if {0} else {2})",
         "mod": "({0} mod {1})", "floordiv": "⌊{0} / {1}⌋", "norm": "‖{0}‖", "sum": "sum({0})", "mean": "mean({0})",

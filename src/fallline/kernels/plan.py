@@ -311,6 +311,8 @@ class _Translation:
             raise UnknownOperation(f"{op} of numbers")
         if op == "total" and self._extent(args[0]) == "number":
             raise UnknownOperation("total of a number")
+        if op == "stored" and not tensors:
+            raise UnknownOperation("a number is not stored")
 
 
 def _exact(value: Value) -> bool:

@@ -12,7 +12,9 @@ from ..rules.rule import Rule
 from . import form as forms
 from .form import KERNEL_DTYPES, Form, Kind, form
 from .geometry import Entry, geometry
+from .lowbits import PLACE, scales
 from .plan import sides
+from .storage import SCALE
 
 
 class Slot:
@@ -20,12 +22,24 @@ class Slot:
 
     __slots__ = (
         *("parameter", "states", "address", "length", "dtype", "strides", "contiguous", "kind", "view"),
-        *("said", "form", "entry", "more", "blocks", "facts", "memory"),
+        *("said", "form", "entry", "more", "blocks", "facts", "memory", "place"),
     )
 
-    def __init__(self, p: Tensor, states: Mapping[str, Tensor], kind: Kind, view: tuple[int, ...]) -> None:
-        """`states` are the rule's, by the keys under which the parameter's state dictionary holds them."""
-        self.parameter, self.kind, self.view = p, kind, view
+    def __init__(
+        self,
+        p: Tensor,
+        states: Mapping[str, Tensor],
+        kind: Kind,
+        view: tuple[int, ...],
+        beside: Mapping[str, Tensor],
+        place: int,
+    ) -> None:
+        """`states` are the rule's, by the keys under which the parameter's state dictionary holds them.
+
+        `beside` are the scales of those in eight bits, and `place` the parameter's, for random draws.
+        """
+        self.parameter, self.kind, self.view, self.place = p, kind, view, place
+        states = {**states, **beside}
         self.states = tuple((key, state, state.data_ptr(), state.numel()) for key, state in states.items())
         self.address, self.length, self.dtype = p.data_ptr(), p.numel(), p.dtype
         self.strides, self.contiguous = p.stride(), p.is_contiguous()
@@ -64,7 +78,10 @@ class Slot:
         if self.form is None:
             return
         cut = geometry(self.form, self.view)
-        own = dict(zip(self.form.inputs, (self.address, 0, *(place for _, _, place, _ in self.states)), strict=True))
+        addresses = {key: address for key, _, address, _ in self.states}
+        own = dict(zip(self.form.inputs, (self.address, 0, *addresses.values()), strict=False)) | {PLACE: self.place}
+        keys = dict(zip(rule.states, addresses, strict=False))
+        own |= {scales(name): addresses[keys[name] + SCALE] for name in self.form.program.layout.coded}
         own |= zip(self.form.temporaries, self._temporaries(self.form), strict=False)
         entries = list(cut.entries([own.get(name, 0) for name in self.form.others]))
         self.facts, self.blocks = cut.facts, cut.blocks * cut.matrices
@@ -84,7 +101,14 @@ class Slot:
         return [tensor.data_ptr() for tensor in self.memory[form]]
 
 
-def slot(rule: Rule, p: Tensor, states: Mapping[str, Tensor], numbers: Sequence[float]) -> Slot | None:
+def slot(
+    rule: Rule,
+    p: Tensor,
+    states: Mapping[str, Tensor],
+    numbers: Sequence[float],
+    beside: Mapping[str, Tensor],
+    place: int,
+) -> Slot | None:
     """The slot of a parameter; None where no kernel can take it. `numbers` are the values of hyper-parameters."""
     values = dict(zip(rule.hypers, numbers, strict=True))
     view = rule.view(p.shape)
@@ -107,7 +131,7 @@ def slot(rule: Rule, p: Tensor, states: Mapping[str, Tensor], numbers: Sequence[
     sizes = tuple((name, values[name]) for name in sorted(sides(rule)))
     dtypes = (p.dtype, p.dtype, *(s.dtype for s in states.values()))
     kind = Kind(dtypes, view if contiguous else None, sizes, p.device, backend)
-    return Slot(p, states, kind, view)
+    return Slot(p, states, kind, view, beside, place)
 
 
 def _dense(tensors: Sequence[Tensor]) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..rules.rule import Rule
 from ..rules.trace import Walk, chosen, conditions, decision, side_by_side, together, trace
-from . import text
+from . import storage, text
 from .form import Kind, form
 from .plan import sides
 from .stack import Room
@@ -21,9 +21,9 @@ from .trials import Table
 class StackedStepper:
     """Steps `parameters`, each (trials, ...) and contiguous, by a rule; trial k with hyper-parameters `settings[k]`.
 
-    `states[i][name]` is a state of parameter i, (trials, ...). `rows` (1, trials, numbers) holds every trial's count of
-    steps, its hyper-parameters and the numbers it carries from step to step; where these differ between a trial's
-    tensors it is (parameters, trials, numbers).
+    `states[i][name]` is a state of parameter i, (trials, ...); the scales of one in eight bits are beside it. `rows`
+    (1, trials, numbers) holds every trial's count of steps, its hyper-parameters and the numbers it carries from step
+    to step; where these differ between a trial's tensors it is (parameters, trials, numbers).
     """
 
     def __init__(self, rule: Rule, parameters: Sequence[Tensor], settings: Sequence[Mapping[str, float]]) -> None:
@@ -35,15 +35,18 @@ class StackedStepper:
         rows = np.array([[0.0, *(value[name] for name in rule.hypers), *numbers.values()] for value in self.values])
         own = any(map(_carries_scalars, self.rules))
         self.rows = np.repeat(rows[None], len(parameters) if own else 1, 0)
-        self.states = [
-            {name: self._start(each, name, p) for name in each.states}
-            for each, p in zip(self.rules, parameters, strict=True)
-        ]
+        self.states = [self._start(each, p) for each, p in zip(self.rules, parameters, strict=True)]
         self.room = Room()
         self.place(parameters)
 
-    def _start(self, rule: Rule, name: str, p: Tensor) -> Tensor:
-        return torch.stack([text.fresh(rule, name, p[k].detach(), values) for k, values in enumerate(self.values)])
+    def _start(self, rule: Rule, p: Tensor) -> dict[str, Tensor]:
+        """The states of a parameter, of all trials, as each of them alone would keep them."""
+        alone = []
+        for one, values in zip(p.detach(), self.values, strict=True):
+            alone.append({name: text.fresh(rule, name, one, values) for name in rule.states})
+            for name in rule.states:
+                storage.keep(rule, name, name, alone[-1], one)
+        return {key: torch.stack([state[key] for state in alone]) for key in alone[0]}
 
     def place(self, parameters: Sequence[Tensor]) -> None:
         """Say where the parameters lie now."""
@@ -97,7 +100,7 @@ class StackedStepper:
         for k, p in enumerate(self.parameters):
             if self.rules[k] is not rule:
                 continue
-            tensors = (p, p, *self.states[k].values())
+            tensors = (p, p, *(self.states[k][name] for name in rule.states))
             sizes = tuple((name, self.values[0][name]) for name in sorted(sides(rule)))
             found = form(made, Kind(tuple(t.dtype for t in tensors), rule.view(p.shape[1:]), sizes))
             if found is None or not all(t.is_cpu for t in tensors):
@@ -122,7 +125,8 @@ class StackedStepper:
         for i, (p, rule) in enumerate(zip(self.parameters, self.rules, strict=True)):
             numbers = self.rows[i % len(self.rows), trial, self._columns(rule)].tolist()
             count = 1 + len(rule.hypers)
-            tensors = [p[trial], *(state[trial] for state in self.states[i].values())]
+            states = {key: value[trial] for key, value in self.states[i].items()}
+            tensors = [p[trial], *(storage.held(rule, name, name, states) for name in rule.states)]
             yield text.steps(rule, text.Item(tensors, gradients[i][trial], numbers[:count], numbers[count:], i))
 
     @property

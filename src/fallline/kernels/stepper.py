@@ -228,7 +228,9 @@ class Stepper:
 
     def _slot(self, p: Tensor, state: dict[str, Any], numbers: tuple[float, ...]) -> Slot | None:
         """The parameter's slot, or None where a kernel cannot take it."""
-        made = make_slot(self.rule, p, {key: state[key] for key in self.keys}, numbers)
+        states = {key: state[key] for key in self.keys}
+        scales = {key: state[key] for key in (key + storage.SCALE for key in self.keys) if key in state}
+        made = make_slot(self.rule, p, states, numbers, scales, self.place(p) if self.rule.storage else 0)
         if made is None:
             self.slots.pop(id(p), None)
         else:

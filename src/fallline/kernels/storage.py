@@ -75,6 +75,22 @@ def _wanted(rule: Rule, name: str, p: Tensor) -> torch.dtype:
     return torch.uint8
 
 
+def width_of(storage: Storage | None) -> float:
+    """Bytes that an element takes in the state of a large float32 parameter."""
+    if storage is None or storage is Storage.STOCHASTIC:
+        return 4
+    return 1 + 1 / BLOCK if storage.coded else 2
+
+
+def bytes_of(storage: Storage | None, count: int, itemsize: int = 4) -> int:
+    """Bytes of a state with so many elements, for a parameter whose elements take `itemsize`."""
+    if storage is Storage.BFLOAT16:
+        return count * min(itemsize, 2)
+    if storage is None or not storage.coded or count < SMALLEST or itemsize > 4:
+        return count * itemsize
+    return count - (-count // BLOCK)
+
+
 def _signed(rule: Rule, name: str) -> bool:
     return codes(rule, name) is Storage.CODES
 

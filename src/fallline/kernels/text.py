@@ -15,6 +15,7 @@ from ..rules.storage import ROUNDING_SEED
 from ..rules.trace import Graph, Walk, choose, trace, walk
 from . import storage
 from .dither import Draw, nearest
+from .formats import Numbers
 
 _COMPUTED_IN = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 
@@ -60,17 +61,20 @@ def steps(rule: Rule, item: Item, instead: Instead | None = None) -> Walk:
                 break
         sums = yield parts
     count = len(item.tensors)
+    before = (values[0], *values[2:])
     # an input that is an output too must be taken before it is written
     new = [value.clone() if any(value is x for x in values) else value for value in out[:count]]
-    _write(rule, item, new)
+    _write(rule, item, [None if out[k] is before[k] else value for k, value in enumerate(new)])
     return [float(value) for value in out[count:]]
 
 
-def _write(rule: Rule, item: Item, values: Sequence[Tensor]) -> None:
+def _write(rule: Rule, item: Item, values: Sequence[Tensor | None]) -> None:
+    """Give the arrays their new values, None where they keep the old ones."""
     seed = dict(zip(rule.hypers, item.numbers[1:], strict=True)).get(ROUNDING_SEED, 0.0)
     for k, (name, held, value) in enumerate(zip(("p", *rule.states), item.tensors, values, strict=True)):
-        drawn: Any = Draw(seed, item.numbers[0], item.place, k)
-        storage.write(held, value, drawn if name in rule.storage else nearest)
+        if value is not None:
+            drawn: Numbers = Draw(seed, item.numbers[0], item.place, k) if name in rule.storage else nearest
+            storage.write(held, value, drawn)
 
 
 def _computable(rule: Rule, tensor: Tensor, shape: Sequence[int]) -> Tensor:

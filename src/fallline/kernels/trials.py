@@ -11,7 +11,9 @@ from torch import Tensor
 from ..rules.trace import Walk
 from .form import Form
 from .geometry import geometry
+from .lowbits import PLACE, scales
 from .stack import Room, Stack
+from .storage import SCALE
 from .work import Work
 
 
@@ -70,9 +72,10 @@ class Table:
         self.table = np.ascontiguousarray(table, np.int64)
 
     def _addresses(self, k: int) -> dict[str, int]:
-        inputs = (self.parameters[k], *self.states[k].values())
-        names = [name for name in self.form.inputs if name != "g"]
-        own = {name: tensor.data_ptr() for name, tensor in zip(names, inputs, strict=True)}
+        tensors = {"p": self.parameters[k], **self.states[k]}
+        own = {name: tensors[name].data_ptr() for name in self.form.inputs if name != "g"}
+        own |= {scales(name): tensors[name + SCALE].data_ptr() for name in self.form.program.layout.coded}
+        own[PLACE] = self.chosen[k]
         if not self.form.program.calls:
             count = self.trials * self.cuts[k].matrices
             for name in self.form.temporaries:

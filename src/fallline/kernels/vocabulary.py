@@ -162,6 +162,7 @@ def _words() -> dict[Any, Expand]:
         ops.exp: _call("exp", 1),
         ops.log: _call("log", 1),
         ops.cos: _call("cos", 1),
+        ops.stored: _call("stored", 1),
     }
     for op, expand in {"add": _add, "sub": _sub}.items():
         words[getattr(torch, op)] = words[f".{op}"] = expand

@@ -35,6 +35,7 @@ TEMPLATES = {
     "and": "{0} & {1}",
     "or": "{0} | {1}",
     "not": "not {0}",
+    "stored": "stored({0})",
 }
 
 _HEAVY = {"div", "sqrt", "exp", "log", "pow", "tanh", "cos", "mod", "floordiv"}

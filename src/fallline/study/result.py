@@ -157,7 +157,7 @@ class RuleResult:
     seconds_to_target: Estimate | None
     reached_share: float
     step_seconds: float
-    bytes_per_parameter: int
+    bytes_per_parameter: float
     state_arrays: int
     equation: tuple[str, ...] = ()
     maximize: bool = True

@@ -53,6 +53,7 @@ _TEMPLATES = {
     "and": "{0} & {1}",
     "or": "{0} | {1}",
     "not": "{0} == 0",
+    "stored": "{0}.to({stored}).to({precision})",
 }
 
 _CONDITIONS = {"where": (0,), "and": (0, 1), "or": (0, 1), "not": (0,)}
@@ -380,7 +381,7 @@ class _Writer:
             self._value(a, kind, precision) if self._plain(op, k) else self._floating(a, kind, precision)
             for k, a in enumerate(op.args)
         ]
-        return _TEMPLATES[op.op].format(*(f"({a})" for a in args))
+        return _TEMPLATES[op.op].format(*(f"({a})" for a in args), stored=self.stored["p"], precision=precision)
 
     def _plain(self, op: Operation, index: int) -> bool:
         """Whether operand `index` is taken as it is: conditions stay booleans, everything else becomes a number."""
