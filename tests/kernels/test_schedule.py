@@ -7,12 +7,14 @@ import torch
 
 from fallline.kernels import cost
 from fallline.kernels.cost import state_bytes
-from fallline.kernels.plan import UnknownOperation, plan
-from fallline.kernels.program import Apply, Round
+from fallline.kernels.operation import UnknownOperation
+from fallline.kernels.plan import plan
+from fallline.kernels.program import Apply, Pass, Round
 from fallline.kernels.schedule import program
-from fallline.rules import get, rule, total, when
+from fallline.rules import REGISTRY, get, rule, total, when
 from fallline.rules.modifiers.averages import ema
 from fallline.rules.modifiers.clipping import clip_norm
+from fallline.rules.trace import chosen, decision
 
 
 def sweeps(name, **kwargs):
@@ -83,6 +85,46 @@ def test_functions_of_matrices_stand_between_passes():
         "flip",
         "p",
     ]
+
+
+def follow(plan, program):
+    """Go through a program: everything is there when it is needed, and in the end all outputs where they belong."""
+    holds = {array: array for array in plan.arrays}
+    columns = {*plan.numbers} | {name for name in program.layout.columns if name.startswith("#")}
+    for step in program.steps:
+        if isinstance(step, Pass):
+            there = columns | {load.value for load in step.loads}
+            assert all(holds[load.array] == load.value for load in step.loads)
+            for op in step.operations:
+                assert all(not isinstance(arg, str) or arg in there for arg in op.args)
+                there.add(op.name)
+            values = [value for _, value in (*step.stores, *step.keeps)] + [r.of for r in step.reductions]
+            assert all(not isinstance(value, str) or value in there for value in values)
+            columns |= {r.name for r in step.reductions if r.into == "scalar"} | {name for name, _ in step.keeps}
+            holds.update({r.name: r.name for r in step.reductions if r.into != "scalar"} | dict(step.stores))
+        elif isinstance(step, Round):
+            assert {*step.names} <= columns
+        elif isinstance(step, Apply):
+            for source in step.sources:
+                assert source.place in columns or holds[source.place] == source.value
+            holds[step.name] = step.name
+            columns |= {step.name} if step.extent == "scalar" else set()
+        else:
+            holds.update({state: holds[array] for state, array in step.pairs})
+    assert {array: holds[array] for array in plan.written} == plan.written
+    assert {f"{name}'" for name in plan.kept} <= columns
+    assert {*program.layout.columns} <= columns
+
+
+@pytest.mark.parametrize("rereads", [True, False], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("view", [None, (30, 20), (5, 5), (1, 7), (3, 4, 4)], ids=str)
+@pytest.mark.parametrize("name", [*sorted(REGISTRY), "ema(clip_norm(lamb))", "lookahead(agc(muon))"])
+def test_everything_is_there_when_it_is_needed(name, view, rereads):
+    for part in {get(name), get(name).otherwise or get(name)}:
+        numbers = [*part.defaults.values(), *part.numbers.values()]
+        for said in {decision(part)([t, *numbers]) for t in (1, 2, 10_007)}:
+            made = plan(chosen(part, said), view)
+            follow(made, program(made, rereads))
 
 
 def test_a_choice_must_be_made_before():

@@ -120,6 +120,13 @@ def test_a_rule_that_no_kernel_can_print_steps_by_its_text(make, trial):
         assert_same(together[k], alone[k])
 
 
+def test_states_of_several_shapes_train_in_stacks_of_their_own(make, trial):
+    trials = [trial("galore", lr=0.01, rank=rank, update_proj_gap=100) for rank in (2, 3, 2, 128)]
+    together, alone = stacked(make(), trials), run(make(), trials, ALONE)
+    for k in together:
+        assert_same(together[k], alone[k])
+
+
 def test_a_trial_that_diverges_leaves_and_the_others_do_not_notice(make, trial):
     problem = make(epochs=5)
     trials = [

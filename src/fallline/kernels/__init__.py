@@ -17,7 +17,8 @@ from __future__ import annotations
 from .cost import Cost, cost
 from .equation import equation
 from .notation import symbol
-from .plan import Operation, Plan, UnknownOperation, plan
+from .operation import Operation, UnknownOperation
+from .plan import Plan, plan
 from .stepper import Stepper
 
 __all__ = ["Cost", "Operation", "Plan", "Stepper", "UnknownOperation", "cost", "equation", "plan", "symbol"]

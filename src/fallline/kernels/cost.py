@@ -8,7 +8,8 @@ from math import prod
 
 from ..rules.rule import Rule
 from ..rules.trace import chosen, conditions, decision
-from .plan import Plan, UnknownOperation, plan
+from .operation import UnknownOperation
+from .plan import Plan, plan
 from .program import Apply, Pass, Program
 from .schedule import program
 from .storage import bytes_of, width_of

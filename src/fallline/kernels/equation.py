@@ -10,7 +10,8 @@ from typing import Any
 
 from ..rules.rule import Rule
 from .notation import LATEX, TEXT, Style, function, literal, over, symbol
-from .plan import Given, Operation, Plan, UnknownOperation, Value, plan
+from .operation import Given, Operation, UnknownOperation, Value
+from .plan import Plan, plan
 
 _OR, _AND, _NOT, _RELATION, _SUM, _PRODUCT, _POWER, _ATOM = range(8)
 """How tightly an expression binds, loosest first."""

@@ -16,7 +16,8 @@ from . import cpu
 from .extent import Extent
 from .gpu import kernel as gpu
 from .lowbits import DITHERED, by_elements, few_bits
-from .plan import UnknownOperation, plan
+from .operation import UnknownOperation
+from .plan import plan
 from .program import Apply, Copy, Pass, Program, Round, Step
 from .schedule import program
 
@@ -163,7 +164,7 @@ class Form:
 def form(rule: Rule, kind: Kind) -> Form | None:
     """The form of a rule whose choices are made; None where it is to be stepped by its text."""
     made = _form(rule, replace(kind, view=None, sizes=()))
-    if made is not None and made.program.calls:
+    if made is not None and not made.program.general:
         made = None if kind.view is None else _form(rule, kind)
     if made is None:
         return None

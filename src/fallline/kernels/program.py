@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .extent import Extent
-from .plan import Call, Operation, Value
+from .operation import Call, Operation, Value
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,8 @@ class Program:
     steps: tuple[Step, ...]
     dimensions: int
     """How many dimensions a tensor needs at least."""
+    general: bool = True
+    """Whether it is the same for tensors of every shape."""
 
     @property
     def passes(self) -> tuple[Pass, ...]:

@@ -15,8 +15,8 @@ from ..rules.rule import Rule
 from ..rules.trace import Graph
 from .extent import Extent, extent_of
 
-_NOMINAL = (24, 40)
-"""The shape of a parameter where none is given: its sides tell rows from columns."""
+_NOMINAL = (400, 700)
+"""The shape of a parameter where none is given: its sides tell rows from columns, and from a rank or a limit."""
 
 _GENERAL: dict[tuple[int | str, ...], Extent] = {
     ("rows", "columns"): "elements",
@@ -27,11 +27,10 @@ _GENERAL: dict[tuple[int | str, ...], Extent] = {
 
 
 class Shapes:
-    """The shapes of a graph's values for a parameter seen in the shape `view`, or, without one, in general."""
+    """The shapes of a graph's values for a parameter seen in the shape `view`, or, without one, for most of them."""
 
     def __init__(self, rule: Rule, graph: Graph, view: Sequence[int] | None, sizes: Mapping[str, float]) -> None:
         self.rule, self.graph = rule, graph
-        self.given = view is not None
         self.view = _NOMINAL if view is None else tuple(view)
         self.values = {**rule.defaults, **sizes}
 
@@ -40,9 +39,12 @@ class Shapes:
         shaped = self.rule.shapes.get(name)
         if shaped is None:
             return "elements"
-        if self.given:
-            return extent_of(shaped.shape(self.view, self.values), self.view)
-        return _GENERAL.get(shaped.sides, "other") if shaped.limit is None else "other"
+        return _GENERAL.get(shaped.sides) or extent_of(shaped.shape(self.view, self.values), self.view)
+
+    @property
+    def general(self) -> bool:
+        """Whether the inputs have these extents for a parameter of every shape."""
+        return all(shaped.sides in _GENERAL and shaped.limit is None for shaped in self.rule.shapes.values())
 
     def after(self, node: fx.Node) -> tuple[tuple[int, ...] | None, bool]:
         """The shape of what a node gives, if it is one tensor of numbers; whether it may be run on a stack."""

@@ -16,13 +16,15 @@ from torch import Tensor
 from ..rules.rule import Rule
 from ..rules.trace import Walk, chosen, conditions, decision
 from . import storage, text
+from .batch import Batch
 from .form import Form
 from .gpu.board import Board
 from .gpu.work import DeviceWork
-from .plan import UnknownOperation, plan
+from .operation import UnknownOperation
+from .plan import plan
 from .slot import Slot
 from .slot import slot as make_slot
-from .stack import Room, Stack
+from .stack import Room
 from .work import Work
 
 _STACKED = 1 << 22
@@ -38,37 +40,6 @@ class Apart(NamedTuple):
     t: int
     """The step, already counted in `state`."""
     numbers: tuple[float, ...]
-
-
-class _Batch:
-    """The table and the rows of one form's work."""
-
-    def __init__(self, form: Form, names: int) -> None:
-        self.form, self.each, self.calls, self.sums = form, form.each, form.program.calls, form.sums
-        self.blank = (0.0,) * (len(form.program.layout.columns) - names - self.each * len(form.facts))
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self.table: list[int] = []
-        self.rows: list[tuple[float, ...]] = []
-        self.row_of: dict[tuple[float, ...], int] = {}
-        self.blocks = self.elements = 0
-        self.members: list[tuple[Slot, Tensor, int]] = []
-        """Slots with their gradients and rows."""
-        self.carriers: list[tuple[dict[str, Any], int]] = []
-
-    def row(self, values: tuple[float, ...]) -> int:
-        """The row with these values: one for all parameters of a group, as long as they have had equally many steps."""
-        row = self.row_of.get(values)
-        if row is None:
-            row = self.row_of[values] = self.new_row(values)
-        return row
-
-    def new_row(self, values: tuple[float, ...]) -> int:
-        """A row of a tensor's own."""
-        self.rows.append(values + self.blank)
-        return len(self.rows) - 1
 
 
 class Stepper:
@@ -91,14 +62,14 @@ class Stepper:
         self.slots: dict[int, Slot] = {}
         self.room = Room()
         self.boards: dict[tuple[Form, int], Board] = {}
-        self.open: dict[Form, _Batch] = {}
+        self.open: dict[Form, Batch] = {}
         self.begin()
 
     def begin(self) -> None:
         """Forget what was added and not done: a step that failed half-way leaves addresses that may be gone."""
         for batch in self.open.values():
             batch.clear()
-        self.full: list[_Batch] = []
+        self.full: list[Batch] = []
         self.items: list[tuple[text.Item, dict[str, Any]]] = []
         self.apart: list[Apart] = []
 
@@ -117,7 +88,7 @@ class Stepper:
         # a small model's step is spent in this loop: it asks each tensor as little as is safe
         slots, keeps, carried, decide = self.slots, self.keeps, self.carried, self.decide
         form: Form | None = None
-        batch: _Batch | None = None
+        batch: Batch | None = None
         last = said = None
         own: list[int] = []
         state: dict[str, Any] = {}
@@ -181,7 +152,7 @@ class Stepper:
         after = yield from text.steps(self.rule, item)
         state.update(zip(self.carried, after, strict=True))
 
-    def _by_kernel(self, batch: _Batch) -> Walk:
+    def _by_kernel(self, batch: Batch) -> Walk:
         work = self._work(batch)
         for columns in work.run(self.room):
             sums = yield work.sums(columns)
@@ -193,17 +164,17 @@ class Stepper:
         # memory was written behind autograd's back; a stale graph must notice
         torch.autograd.graph.increment_version([slot.parameter for slot, _, _ in batch.members])
 
-    def _work(self, batch: _Batch) -> Work | DeviceWork:
+    def _work(self, batch: Batch) -> Work | DeviceWork:
         form = batch.form
         table = np.array(batch.table, np.int64)
-        stack = self._stack(batch) if form.program.calls else None
+        stack = batch.stack(self.place) if batch.calls else None
         if form.kind.backend == "numba":
             return Work(form, table, np.array(batch.rows, np.float64), batch.blocks, batch.elements, stack)
         board = self._board(batch)
         board.members = [(slot.parameter, row) for slot, _, row in batch.members]
         return DeviceWork(form, table, batch.rows, board, stack)
 
-    def _board(self, batch: _Batch) -> Board:
+    def _board(self, batch: Batch) -> Board:
         key = (batch.form, sum(other.form is batch.form for other in self.full[: _index(self.full, batch)]))
         if key not in self.boards:
             self.boards[key] = Board(batch.form.width, batch.form.kind.device)
@@ -217,13 +188,13 @@ class Stepper:
                 if "step" in state_of.get(p, {}):
                     state_of[p]["step"] = steps[row]
 
-    def _batch(self, form: Form) -> _Batch:
+    def _batch(self, form: Form) -> Batch:
         batch = self.open.get(form)
         if batch is not None and batch.calls and batch.elements >= _STACKED:
             self.full.append(batch)
             batch = None
         if batch is None:
-            batch = self.open[form] = _Batch(form, self.names)
+            batch = self.open[form] = Batch(form, self.names)
         return batch
 
     def _slot(self, p: Tensor, state: dict[str, Any], numbers: tuple[float, ...]) -> Slot | None:
@@ -236,15 +207,6 @@ class Stepper:
         else:
             self.slots[id(p)] = made
         return made
-
-    def _stack(self, batch: _Batch) -> Stack:
-        slots = [slot for slot, _, _ in batch.members]
-        members = {"p": [_stacked(slot.parameter, slot) for slot in slots]}
-        members["g"] = [_stacked(g, slot) for slot, g, _ in batch.members]
-        for k, name in enumerate(self.rule.states):
-            members[name] = [_stacked(slot.states[k][1], slot) for slot in slots]
-        places = [self.place(slot.parameter) for slot in slots]
-        return Stack(batch.form, slots[0].view, members, [row for _, _, row in batch.members], places)
 
     def _by_text(self, p: Tensor, g: Tensor, state: dict[str, Any], t: int, numbers: tuple[float, ...]) -> None:
         if not (_is_plain(p) and _is_plain(g)):
@@ -270,12 +232,5 @@ def _counts(rule: Rule) -> bool:
         return True
 
 
-def _stacked(tensor: Tensor, slot: Slot) -> Tensor:
-    """A tensor of a parameter as a stack of one, the shape as the rule sees it."""
-    tensor = tensor.detach()
-    shape = slot.view if tensor.shape == slot.parameter.shape else tensor.shape
-    return tensor.view(1, *shape)
-
-
-def _index(batches: Sequence[_Batch], batch: _Batch) -> int:
+def _index(batches: Sequence[Batch], batch: Batch) -> int:
     return next((k for k, other in enumerate(batches) if other is batch), len(batches))

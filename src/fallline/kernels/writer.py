@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .plan import Operation, Value
+from .operation import Operation, Value
 from .program import Layout, Pass
 
 TEMPLATES = {

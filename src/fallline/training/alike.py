@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
+from ..kernels.plan import sides
 from ..problems import Problem, seeded
 from .trial import Trial
 
@@ -61,16 +62,23 @@ def constant_buffers(
 
 
 def signature(problem: Problem, trial: Trial) -> str:
-    """A text that is the same for trials that can share a stack: with models alike, and as many gradients a step."""
-    climbs = "" if trial.rule.climb is None else "two gradients a step"
+    """A text that is the same for trials that can share a stack: models and states alike, as many gradients a step."""
+    alike = "" if trial.rule.climb is None else "two gradients a step"
+    alike += "".join(f" {trial.rule.name} {name}={value}" for name, value in _sizes(trial).items())
     if not trial.own:
-        return climbs
+        return alike
     model = problem.build(0, trial.own)
     tensors = [*model.named_parameters(), *model.named_buffers()]
     shapes = [f"{name} {tuple(value.shape)} {value.dtype} {value.requires_grad}" for name, value in tensors]
     parts = [f"{name} {type(module).__qualname__} {_facts(module)}" for name, module in model.named_modules()]
     loss = problem.loss_of(trial.own)
-    return _plain("\n".join([climbs, *shapes, *parts, repr(getattr(loss, "keywords", ""))]))
+    return _plain("\n".join([alike, *shapes, *parts, repr(getattr(loss, "keywords", ""))]))
+
+
+def _sizes(trial: Trial) -> dict[str, float]:
+    """Settings, other than the defaults, that decide on the shapes of a rule's states."""
+    told = sorted(sides(trial.rule) & trial.settings.keys())
+    return {name: trial.settings[name] for name in told if trial.settings[name] != trial.rule.defaults[name]}
 
 
 def _facts(module: nn.Module) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..cpu import places
 from ..extent import Extent
-from ..plan import Operation, Value
+from ..operation import Operation, Value
 from ..program import Layout, Load, Pass, Reduction
 
 BLOCK = 1024
