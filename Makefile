@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-slow lint types unit bench stubs docs clean
+.PHONY: demo test test-slow lint types unit bench bench-gpu stubs docs clean
 
 demo: $(READY)
 	$(BIN)/fallline compare digits --out results
@@ -26,6 +26,9 @@ test-slow: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.steps
+
+bench-gpu: $(READY)
+	$(BIN)/python -m benchmarks.gpu
 
 stubs: $(READY)
 	$(BIN)/python -m fallline.optim.stubs

@@ -27,7 +27,7 @@ from fallline.rules import get
 from . import peers
 from .shapes import MODELS
 from .stream import Stream
-from .timing import Timing, machine, side_by_side
+from .timing import Timing, machine, nothing, side_by_side
 
 REPEATS = {"digits MLP": (200, 41), "ResNet-18": (2, 31), "GPT-2 small": (1, 7)}
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -38,6 +38,8 @@ BUDGET = 20.0
 """Seconds for a rule on a model, about."""
 LONGEST = 8.0
 """Seconds a step above which a model is too large for a rule's measurement."""
+COMPILED = 40.0
+"""Seconds that a first step may take, to be compiled."""
 ADAM_FAMILY = {"adam", "amsgrad", "adamw", "adamax", "nadam", "radam"}
 
 
@@ -80,30 +82,44 @@ class Row:
         return length * cost(get(self.rule)).bytes_per_parameter / self.ours.seconds
 
 
-def measure(rules: list[str], models: list[str]) -> Iterator[Row]:
+@dataclass(frozen=True)
+class Place:
+    """Where steps are measured: how to wait for it, how often each model's are repeated, the yardstick."""
+
+    device: str
+    wait: Callable[[], None]
+    repeats: dict[str, tuple[int, int]]
+    stream: Callable[[int, int], Callable[[], object]]
+    """`stream(length, written)`: moves as many bytes as a step that writes so many of its arrays."""
+
+
+CPU = Place("cpu", nothing, REPEATS, Stream)
+
+
+def measure(rules: list[str], models: list[str], place: Place = CPU) -> Iterator[Row]:
     """Every rule on every model that it can step in reasonable time."""
     for model in models:
-        params = [torch.nn.Parameter(torch.randn(shape).mul_(0.1)) for shape in MODELS[model]()]
+        params = [torch.nn.Parameter(torch.randn(shape, device=place.device).mul_(0.1)) for shape in MODELS[model]()]
         for p in params:
             p.grad = torch.randn_like(p)
         for _ in range(20):  # or the first rule would pay for memory that the machine has yet to give
-            Stream(sum(p.numel() for p in params), 3)()
+            place.stream(sum(p.numel() for p in params), 3)()
         for rule in rules:
-            row = _row(rule, model, peers.suitable(rule, params))
+            row = _row(rule, model, peers.suitable(rule, params), place)
             if row is not None:
                 yield row
             gc.collect()
 
 
-def _row(rule: str, model: str, params: list[torch.Tensor]) -> Row | None:
+def _row(rule: str, model: str, params: list[torch.Tensor], place: Place) -> Row | None:
     length = sum(p.numel() for p in params)
     our_step = peers.ours(rule, params)
-    if _seconds(our_step) > LONGEST:
+    if _seconds(our_step, place.wait) > LONGEST:
         return None
     alone = {}
     for name, make in peers.peers(rule, params):
         try:
-            alone[name] = _seconds(make())
+            alone[name] = _seconds(make(), place.wait)
         except (TypeError, RuntimeError, ValueError, NotImplementedError):
             continue  # the class has no such way, or not for such tensors
         gc.collect()
@@ -111,10 +127,11 @@ def _row(rule: str, model: str, params: list[torch.Tensor]) -> Row | None:
         return None
     close = {name: seconds for name, seconds in alone.items() if seconds <= LOSERS * min(alone.values())}
     # the stream next to ours in every round, since the machine's bandwidth drifts
-    works = {"ours": our_step, "stream": Stream(length, cost(get(rule)).writes)}
+    works = {"ours": our_step, "stream": place.stream(length, cost(get(rule)).writes)}
     works |= {name: make() for name, make in peers.peers(rule, params) if name in close}
-    repeats, rounds = REPEATS[model]
-    timed = side_by_side(works, repeats, max(3, min(rounds, int(BUDGET / (repeats * sum(close.values()))) | 1)))
+    repeats, rounds = place.repeats[model]
+    rounds = max(3, min(rounds, int(BUDGET / (repeats * sum(close.values()))) | 1))
+    timed = side_by_side(works, repeats, rounds, place.wait)
     lost = {
         name: Timing((seconds,) * len(timed["ours"].rounds)) for name, seconds in alone.items() if name not in close
     }
@@ -123,13 +140,17 @@ def _row(rule: str, model: str, params: list[torch.Tensor]) -> Row | None:
     )
 
 
-def _seconds(step: Callable[[], object]) -> float:
-    """A look at how long a step takes once it is warm."""
-    step()
-    step()
-    start = time.perf_counter()
-    step()
-    return time.perf_counter() - start
+def _seconds(step: Callable[[], object], wait: Callable[[], None]) -> float:
+    """A look at how long a step takes once it is warm; of one that takes very long, the first is told."""
+    for _ in range(3):
+        wait()
+        start = time.perf_counter()
+        step()
+        wait()
+        seconds = time.perf_counter() - start
+        if seconds > COMPILED:
+            break
+    return seconds
 
 
 FIRST_STEP = """
@@ -179,6 +200,17 @@ def table(rows: list[Row]) -> str:
     return "\n".join(parts)
 
 
+def left_out(rows: list[Row], rules: list[str], models: list[str]) -> list[str]:
+    """What was not measured, a line a model."""
+    lines = []
+    for model in models:
+        measured = {row.rule for row in rows if row.model == model}
+        missing = [rule for rule in rules if rule not in measured]
+        if missing:
+            lines.append(f"- {model}: not measured, a step takes over {LONGEST:.0f} s: {', '.join(missing)}")
+    return lines
+
+
 def verdicts(rows: list[Row], cold: float, cached: float) -> list[str]:
     """Each target, what was reached, and whether it was met."""
     worst = max(rows, key=lambda row: row.ratio)
@@ -211,7 +243,7 @@ def main() -> None:
     parser.add_argument("--no-write", action="store_true", help="print the table and leave RESULTS.md as it is")
     given = parser.parse_args()
     console = Console(stderr=True)
-    rows = []
+    rows: list[Row] = []
     for row in measure(given.rules, given.models):
         rows.append(row)
         console.print(
@@ -229,6 +261,7 @@ def main() -> None:
             "as many flat arrays, one addition for each (`benchmarks/stream.py`), as a share of the step's.\n",
             f"Machine: {machine()}.\n",
             *verdicts(rows, cold, cached),
+            *left_out(rows, given.rules, given.models),
             "",
             table(rows),
         ]

@@ -32,8 +32,17 @@ class Timing:
         return statistics.median(a / b for a, b in zip(self.rounds, other.rounds, strict=True))
 
 
-def side_by_side(works: Mapping[str, Work], repeats: int, rounds: int) -> dict[str, Timing]:
-    """Time every work `repeats` times in a row, in `rounds` rounds whose order alternates."""
+def nothing() -> None:
+    """There is nothing to wait for."""
+
+
+def side_by_side(
+    works: Mapping[str, Work], repeats: int, rounds: int, wait: Callable[[], None] = nothing
+) -> dict[str, Timing]:
+    """Time every work `repeats` times in a row, in `rounds` rounds whose order alternates.
+
+    `wait` returns when the device has done what it was given.
+    """
     for work in works.values():
         work()
         work()
@@ -43,9 +52,11 @@ def side_by_side(works: Mapping[str, Work], repeats: int, rounds: int) -> dict[s
         for name in names if k % 2 == 0 else reversed(names):
             work = works[name]
             work()  # untimed: what the one before left in the cache is no merit of this one
+            wait()
             start = time.perf_counter()
             for _ in range(repeats):
                 work()
+            wait()
             found[name].append((time.perf_counter() - start) / repeats)
     return {name: Timing(tuple(times)) for name, times in found.items()}
 

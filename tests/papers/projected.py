@@ -64,8 +64,8 @@ def apollo_adamw(
     for t, gradient in enumerate(gradients, 1):
         g = as_matrix(gradient) if rows <= columns else as_matrix(gradient).T
         height = min(int(rank), *g.shape)
-        p = drawn(np.empty((height, len(g))), (t - 1) // update_proj_gap, seed, "apollo") / np.sqrt(height)
-        r = p @ g
+        p = drawn(np.empty((len(g), height)), (t - 1) // update_proj_gap, seed, "apollo") / np.sqrt(height)
+        r = p.T @ g
         m = beta1 * m + (1 - beta1) * r
         v = beta2 * v + (1 - beta2) * r**2
         r_tilde = (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps)

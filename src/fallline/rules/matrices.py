@@ -132,11 +132,10 @@ def leading(x: Tensor, q: Tensor) -> Tensor:
 
 
 @traceable
-def projected(x: Tensor, like: Tensor, t: float, seed: float, stream: str) -> Tensor:
-    """P X with a random P of as many rows as `like`, normal of variance 1/rows; drawn as told at `ops.normal`."""
-    shape = (*x.shape[:-2], like.shape[-2], x.shape[-2])
-    p: Tensor = ops.normal(x.new_empty(()).expand(shape), t, seed, stream)
-    return p @ x / math.sqrt(like.shape[-2])
+def projection(like: Tensor, t: float, seed: float, stream: str) -> Tensor:
+    """A random matrix in the shape of `like`, normal of variance 1/columns; drawn as told at `ops.normal`."""
+    drawn: Tensor = ops.normal(like, t, seed, stream)
+    return drawn / math.sqrt(like.shape[-1])
 
 
 @traceable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from ..hyper import Beta1, Beta2, Count, Epsilon, Fixed, Rate, Seed
-from ..matrices import as_wide, leading, projected, wide
+from ..matrices import as_wide, leading, projection, wide
 from ..modifiers import decoupled
 from ..ops import minimum, when, where
 from ..rule import rule, shaped
@@ -62,6 +62,7 @@ def _apollo_adamw(
     g,
     m: Moment,
     v: Moment,
+    q: Basis,
     norm: Norm,
     *,
     t,
@@ -77,7 +78,8 @@ def _apollo_adamw(
 ):
     """The gradient, each channel scaled as Adam scales it in a random projection, in steps of steady length."""
     w = wide(g)
-    r = projected(w, m, (t - 1) // update_proj_gap, seed, "apollo")
+    q = when((t - 1) % update_proj_gap == 0, projection(q, (t - 1) // update_proj_gap, seed, "apollo"), q)
+    r = q.mT @ w
     m = beta1 * m + (1 - beta1) * r
     v = beta2 * v + (1 - beta2) * r**2
     m_hat = m / (1 - beta1**t)
@@ -86,7 +88,7 @@ def _apollo_adamw(
     u = w * (r_tilde.norm(dim=-2, keepdim=True) / (r.norm(dim=-2, keepdim=True) + eps))
     length = u.norm(dim=(-2, -1), keepdim=True)
     share = where(norm > 0, minimum(growth * norm / length, 1.0), 1.0)
-    return p - lr * scale * as_wide(share * u, p), m, v, share * length
+    return p - lr * scale * as_wide(share * u, p), m, v, q, share * length
 
 
 apollo_adamw = decoupled(
