@@ -13,6 +13,7 @@ from torch import Tensor
 from fallline import optim
 from fallline.kernels import form
 from fallline.kernels.gpu.board import Board
+from fallline.optim import base
 from fallline.rules import get, names
 
 # lanes outside a tensor compute with anything
@@ -114,6 +115,30 @@ def test_nothing_is_sent_while_nothing_changes(monkeypatch):
     assert len(sent) == 1
 
 
+@pytest.mark.parametrize("rule", ["adamw", "ema(clip_norm(nadam))"])
+def test_a_rate_that_is_a_tensor_on_the_device_is_not_read_by_the_host(monkeypatch, rule):
+    monkeypatch.setattr(base, "_number", lambda value: value)  # the interpreter's device is the host
+    rate = torch.tensor(1e-3)
+    params = [torch.ones(300, requires_grad=True) for _ in range(2)]
+    for p in params:
+        p.grad = torch.linspace(-1, 1, 300)
+    there, here = (optim.optimizer(rule, [p], lr=lr) for p, lr in zip(params, (rate, 1e-3), strict=True))
+    sent = []
+    before = Board._sent
+    monkeypatch.setattr(Board, "_sent", lambda self, array: sent.append(array.shape) or before(self, array))
+    for step in range(5):
+        if step == 3:
+            sent.clear()
+            rate.mul_(0.5)
+            here.param_groups[0]["lr"] = float(rate)
+        there.step()
+        if step >= 3:
+            assert sent == []
+        here.step()
+        sent.clear()
+    torch.testing.assert_close(params[0], params[1], rtol=1e-6, atol=1e-6)
+
+
 def test_steps_that_only_the_device_has_counted_are_in_the_state():
     p = torch.randn(30, requires_grad=True)
     p.grad = torch.randn(30)
@@ -182,7 +207,8 @@ def test_on_a_gpu_a_step_is_the_cpus_and_is_captured(monkeypatch, rule):
     q.requires_grad_()
     q.grad = torch.randn(300, 40)
     p.grad = q.grad.cuda()
-    there, here = optim.optimizer(rule, [p]), optim.optimizer(rule, [q])
+    there = optim.optimizer(rule, [p], lr=torch.tensor(1e-3, device="cuda"))
+    here = optim.optimizer(rule, [q], lr=1e-3)
     for _ in range(3):
         there.step()
         here.step()

@@ -156,7 +156,7 @@ class RuleOptimizer(torch.optim.Optimizer):
                 if rule not in used:
                     used[rule] = stepper
                     stepper.begin()
-                numbers = tuple([float(values[name]) for name in rule.hypers])
+                numbers = tuple([_number(values[name]) for name in rule.hypers])
                 stepper.add(params, self.state, numbers, partial(self._start, rule, values))
         if len(used) > 1:
             modified.refuse_other_sums(tuple(used))
@@ -236,6 +236,11 @@ class RuleOptimizer(torch.optim.Optimizer):
             storage.keep(rule, name, key, state, p)
         for name, number in rule.numbers.items():
             state[name] = float(state.get(name, number))
+
+
+def _number(value: Any) -> Any:
+    """A hyper-parameter for kernels: one that is a tensor on another device stays there, since reading it waits."""
+    return value if isinstance(value, Tensor) and value.device.type != "cpu" else float(value)
 
 
 def _in_place_of(stepper: Stepper) -> list[Walk]:
