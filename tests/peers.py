@@ -114,7 +114,16 @@ PEERS: dict[str, list[Peer]] = {
     "amsbound": [_po("AdaBound", {"ams_bound": True}, tolerance=1e-9, note=_ROOT)],
     "apollo": [_po("ApolloDQN", {"lr": 1e-2, "init_lr": 1e-2, "warmup_steps": 1})],
     "apollo_adamw": [
-        _po("APOLLO", {"scale_type": "channel"}, groups=_low_rank, tolerance=None, note="scales the projected gradient")
+        _po(
+            "APOLLO",
+            {"scale_type": "channel"},
+            {"rank": 3},
+            groups=_low_rank,
+            dimensions=2,
+            most_dimensions=2,
+            tolerance=None,
+            note="scales the projected gradient",
+        )
     ],
     "came": [_po("CAME")],
     "dadapt_adam": [

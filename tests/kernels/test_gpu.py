@@ -157,6 +157,7 @@ from fallline.kernels.form import KERNEL_DTYPES, Kind, form
 from fallline.kernels.gpu import printer
 from fallline.kernels.program import Pass
 from fallline.rules import get
+from fallline.rules.trace import chosen, conditions, decision
 
 FLOATS, WHOLE = ("rows", "derived", "partials"), ("table", "blocks", "blocks_of")
 TYPES = dict.fromkeys(FLOATS, "*fp64") | dict.fromkeys(WHOLE, "*i64")
@@ -165,6 +166,8 @@ count = 0
 for name in sys.argv[1:]:
     for dtype in (torch.float32, torch.bfloat16):
         rule = get(name)
+        if conditions(rule):
+            rule = chosen(rule, decision(rule)((1.0, *rule.defaults.values(), *rule.numbers.values())))
         made = form(rule, Kind((dtype,) * (2 + len(rule.states)), (40, 300), backend="triton"))
         for step in made.steps:
             for function in getattr(step, "functions", {}).values():

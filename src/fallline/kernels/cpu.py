@@ -2,8 +2,9 @@
 
 The generated text is ordinary Python, kept in the cache directory, where it can be read. A kernel is called with
 
-- `table`: int64, for every entry its row of numbers, the address of its gradient, its length, the length of a block,
-  its columns, and the addresses of the layout's other arrays and of what belongs to them (`places`);
+- `table`: int64, for every entry its row of numbers, the address of its gradient, then, of each of its matrices, the
+  length, the length of a block and the columns, how many matrices there are, one after another in memory, and the
+  addresses of the layout's other arrays and of what belongs to them (`places`);
 - `rows`: float64, the rows of numbers: step, hyper-parameters, carried numbers, what passes have made;
 - `partials`: float64, where the pass makes scalars: what each block adds to them;
 - `begin`, `end`: which blocks to do, of all entries' blocks one after another.
@@ -27,9 +28,12 @@ from .lowbits import MEMORY, PLACE, scales
 from .program import Layout, Pass, Reduction
 from .writer import Writer
 
+BYTES = {"float32": 4, "float64": 8, "bfloat16": 2, "float16": 2} | dict.fromkeys(MEMORY, 0)
+"""Of a value in memory; arrays of few bits are one matrix."""
+
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 
-ROW, GRADIENT, LENGTH, BLOCK, COLUMNS, OTHERS = range(6)
+ROW, GRADIENT, LENGTH, BLOCK, COLUMNS, COUNT, OTHERS = range(7)
 """What stands where in an entry of the table; the other arrays from the last on."""
 
 _HEAD = """\
@@ -71,18 +75,23 @@ def kernel({arguments}):
         at = k * {width}
         length = table[at + 2]
         size = table[at + 3]
-        blocks = {blocks}
-        first = max(begin - before, 0)
-        stop = min(end - before, blocks)
-        block = before + first
+        each = {each}
+        blocks = each * table[at + 5]
+        begun = max(begin - before, 0)
+        done = min(end - before, blocks)
+        block = before + begun
         before += blocks
-        if first >= stop or length == 0:
+        if begun >= done or length == 0:
             continue
         columns = table[at + 4]
         row = table[at]
         if row != last:
             last = row
 {numbers}
+{entry}
+        for matrix in range(begun // each, (done - 1) // each + 1):
+            first = max(begun - matrix * each, 0)
+            stop = min(done - matrix * each, each)
 {addresses}
 {body}
 """
@@ -96,7 +105,8 @@ _FINISH = """\
         at = k * {width}
         length = table[at + 2]
         size = table[at + 3]
-        blocks = {blocks}
+        each = {each}
+        blocks = each * table[at + 5]
 {gather}
         before += blocks
 """
@@ -184,6 +194,16 @@ def compiled(layout: Layout, passes: tuple[Pass, ...], dtypes: tuple[str, ...], 
     return Kernel(layout, passes, dtypes, title)
 
 
+SIZES = {
+    "elements": "length",
+    "rows": "length // columns",
+    "columns": "columns",
+    "sums": "-(-length // size) * columns",
+    "matrix": "1",
+}
+"""How many values of each kind of array a matrix has."""
+
+
 def places(layout: Layout) -> Mapping[str, int]:
     """Where in an entry of the table each array's address stands, and what kernels need beside."""
     names = [array.name for array in layout.arrays if array.extent != "other" and array.name != "g"]
@@ -242,11 +262,14 @@ class _Text:
         }
         if self.extent == "number":
             return (_HEAD + _NUMBERS).format(**fields)
-        finish = [line for loops in self.loops for line in loops.columns(self.places)]
+        finish = [line for loops in self.loops for line in loops.columns(self._address)]
+        by_blocks = self.extent == "elements"
+        body = [line for loops in self.loops for line in loops.body()]
         fields |= {
-            "blocks": "-(-length // size)" if self.extent == "elements" else "1",
-            "addresses": _indented(2, _once(line for loops in self.loops for line in self._addresses(loops))),
-            "body": _indented(2, [line for loops in self.loops for line in loops.body()]),
+            "each": "-(-length // size)" if by_blocks else "1",
+            "entry": _indented(2, _once(line for loops in self.loops for line in loops.low.entry(self.places))),
+            "addresses": _indented(3, _once(line for loops in self.loops for line in self._addresses(loops))),
+            "body": _indented(3, body if by_blocks else [*body, "block += 1"]),
             "clear": _indented(1, [f"rows[:, {self._column(r)}] = {nothing(r)}" for r in self.scalars]),
             "gather": _indented(2, [*self._gather(), *finish]),
         }
@@ -269,8 +292,12 @@ class _Text:
         return lines
 
     def _addresses(self, loops: Loops) -> list[str]:
-        addresses = [f"a_{name} = table[at + {self.places[name]}]" for name in loops.step.arrays]
-        return addresses + loops.low.entry(self.places)
+        return [f"a_{name} = {self._address(name)}" for name in loops.step.arrays]
+
+    def _address(self, name: str) -> str:
+        """Where an array of the matrix lies."""
+        array = next(array for array in self.layout.arrays if array.name == name)
+        return f"table[at + {self.places[name]}] + matrix * {BYTES[self.types[name]]} * ({SIZES[array.kind]})"
 
     def _column(self, r: Reduction) -> int:
         return self.layout.columns.index(r.name)

@@ -17,7 +17,7 @@ _ROWS = 64
 """Rows of a block, at least, where columns are summed: every block leaves a row of sums behind."""
 
 Entry = tuple[int, ...]
-"""What the table says of a matrix after its row and its gradient's address: length, block, columns, addresses."""
+"""What the table says after a row and a gradient's address: length, block, columns and count of matrices, addresses."""
 
 
 class Geometry:
@@ -38,23 +38,30 @@ class Geometry:
         self.block = self.columns * max(least, _BLOCK // self.columns)
         self.blocks = -(-self.length // self.block)
         """Of one matrix."""
-        self.sizes = {array.name: self._size(array.name, array.extent) for array in form.program.layout.arrays}
+        self.sizes = {array.name: self._size(array.kind) for array in form.program.layout.arrays}
         """Values of a matrix in each array; where columns are summed, there is a place for each block's sums."""
         self.steps = {name: size * form.dtypes[name].itemsize for name, size in self.sizes.items()}
         self.steps |= {scales(name): -(-self.length // BLOCK) for name in form.program.layout.coded} | {PLACE: 0}
         """Bytes from one matrix to the next."""
 
-    def _size(self, name: str, extent: str) -> int:
-        if self.form.reduced.get(name) == "columns":
-            return self.columns * max(1, self.blocks)
-        return {"elements": self.length, "rows": self.length // self.columns, "columns": self.columns}.get(extent, 1)
+    def _size(self, kind: str) -> int:
+        return {
+            "elements": self.length,
+            "rows": self.length // self.columns,
+            "columns": self.columns,
+            "sums": self.columns * max(1, self.blocks),
+        }.get(kind, 1)
 
-    def entries(self, addresses: Sequence[int], start: int = 0, stop: int | None = None) -> Iterator[Entry]:
-        """The entries of the matrices from `start` to `stop`; `addresses` are the arrays', in the table's order."""
+    def entry(self, addresses: Sequence[int]) -> Entry:
+        """The entry of all matrices; `addresses` are the arrays', in the table's order."""
+        return (self.length, self.block, self.columns, self.matrices, *addresses)
+
+    def entries(self, addresses: Sequence[int]) -> Iterator[Entry]:
+        """An entry for each matrix."""
         steps = [self.steps[name] for name in self.form.others]
-        for k in range(start, self.matrices if stop is None else stop):
+        for k in range(self.matrices):
             at = (address + k * step for address, step in zip(addresses, steps, strict=True))
-            yield (self.length, self.block, self.columns, *at)
+            yield (self.length, self.block, self.columns, 1, *at)
 
 
 @lru_cache(maxsize=None)

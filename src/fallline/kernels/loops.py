@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from .lowbits import LowBits
 from .program import Load, Pass, Reduction
@@ -32,7 +32,7 @@ class Loops:
         return [*self.writer.blanks(), *self.low.buffers()]
 
     def body(self) -> list[str]:
-        """What is done for one entry, from its block `first` until `stop`."""
+        """What is done for one matrix, from its block `first` until `stop`."""
         fixed = [line for load in self.step.loads if load.extent == "matrix" for line in self._shared(load, "0")]
         if self.step.extent != "elements":
             counts = {"rows": "length // columns", "columns": "columns", "matrix": "1"}
@@ -154,21 +154,21 @@ class Loops:
         so_far = f"load_{r.name}(w_{r.name}, j)"
         return f"store_{r.name}(w_{r.name}, j, {joined(r, so_far, self._term(r))})"
 
-    def columns(self, places: Mapping[str, int]) -> list[str]:
+    def columns(self, address_of: Callable[[str], str]) -> list[str]:
         """When all is done: the columns' sums over all blocks, in the place of the first block's."""
-        lines = ["columns = table[at + 4]"]
+        lines = ["columns = table[at + 4]", "for matrix in range(table[at + 5] * (length > 0)):"]
         for r in self._into("columns"):
             address, here = f"a_{r.name}", f"load_{r.name}(a_{r.name}, j)"
             block = f"load_{r.name}({address} + 8 * b * columns, j)"
             lines += [
-                f"{address} = table[at + {places[r.name]}]",
-                "for b in range(1, blocks):",
-                "    for j in range(columns):",
-                f"        store_{r.name}({address}, j, {joined(r, here, block)})",
+                f"    {address} = {address_of(r.name)}",
+                "    for b in range(1, each):",
+                "        for j in range(columns):",
+                f"            store_{r.name}({address}, j, {joined(r, here, block)})",
             ]
             if r.finish:
                 value = _final(r, here, "float64(length // columns)")
-                lines += ["for j in range(columns * (length > 0)):", f"    store_{r.name}({address}, j, {value})"]
+                lines += ["    for j in range(columns):", f"        store_{r.name}({address}, j, {value})"]
         return lines if self._into("columns") else []
 
 

@@ -4,8 +4,8 @@ A *pass* runs over every element (or row, column, matrix) of all tensors once: i
 stores. It is what a backend prints as one kernel. `clip_norm(adamw)` is two passes with a `Round` between them: one
 that reads the gradients alone, and one that updates.
 
-Every tensor is one or more *entries* of a table, a matrix each: a backend's kernel finds there the addresses of the
-arrays in `Layout.arrays` and the entry's *row* of numbers, whose columns are `Layout.columns`, all float64. What a
+Every tensor is one or more *entries* of a table, each of some matrices: a backend's kernel finds there the addresses of
+the arrays in `Layout.arrays` and the entry's *row* of numbers, whose columns are `Layout.columns`, all float64. What a
 reduction of whole tensors makes is a column of the row, too; tensors share a row only where no such column differs.
 """
 
@@ -22,12 +22,18 @@ class Array:
     """An array of a program: an input (`p`, `g`, a state), or, with `temporary`, a value that one step hands on.
 
     Temporaries are in the precision that kernels compute in. A matrix's values lie one after another, whatever the
-    extent: rows * columns, rows, columns, or one.
+    extent: rows * columns, rows, columns, or one. A temporary of columns has as many for each block of the matrix,
+    which leaves its sums there.
     """
 
     name: str
     extent: Extent
     temporary: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What tells how much memory a matrix's values take."""
+        return "sums" if self.temporary and self.extent == "columns" else self.extent
 
 
 @dataclass(frozen=True)

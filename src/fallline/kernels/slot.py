@@ -48,7 +48,7 @@ class Slot:
         self.form: Form | None = None
         """None where the rule, so chosen, is to be stepped by its text."""
         self.entry: Entry = ()
-        """Of the first matrix."""
+        """Of all matrices, or of the first."""
         self.more: list[tuple[int, Entry]] = []
         """Of further matrices, with the distance of the gradient's address in bytes."""
         self.blocks = 0
@@ -83,7 +83,9 @@ class Slot:
         keys = dict(zip(rule.states, addresses, strict=False))
         own |= {scales(name): addresses[keys[name] + SCALE] for name in self.form.program.layout.coded}
         own |= zip(self.form.temporaries, self._temporaries(self.form), strict=False)
-        entries = list(cut.entries([own.get(name, 0) for name in self.form.others]))
+        others = [own.get(name, 0) for name in self.form.others]
+        # what calls give need not lie matrix by matrix
+        entries = list(cut.entries(others)) if self.form.program.calls else [cut.entry(others)]
         self.facts, self.blocks = cut.facts, cut.blocks * cut.matrices
         self.entry, self.more = entries[0], [(k * cut.steps["g"], entry) for k, entry in enumerate(entries) if k]
 

@@ -58,7 +58,7 @@ class Table:
             count = np.arange(self.trials * cut.matrices)
             trial = count // cut.matrices
             row = trial + k * self.trials * self.each
-            sizes = [np.full_like(count, number) for number in (0, cut.length, cut.block, cut.columns)]
+            sizes = [np.full_like(count, number) for number in (0, cut.length, cut.block, cut.columns, 1)]
             own = self._addresses(k)
             arrays = [own.get(name, 0) + count * cut.steps[name] for name in self.form.others]
             entries.append(np.stack([row, *sizes, *arrays], -1))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import threads
-from .cpu import Kernel
+from .cpu import COLUMNS, COUNT, LENGTH, Kernel
 from .form import Form
 from .program import Apply, Copy
 from .stack import Room, Rows, Stack
@@ -63,7 +63,9 @@ class Work:
         if kernel.by_blocks:
             threads.run(kernel, self.table, self.rows, self.blocks, self.elements * kernel.arrays)
         else:
-            threads.run(kernel, self.table, self.rows, self.table.size // self.form.width, 0)
+            lengths, columns, counts = self.table.reshape(-1, self.form.width)[:, [LENGTH, COLUMNS, COUNT]].T
+            values = int((counts * (lengths // columns + columns)).sum())
+            threads.run(kernel, self.table, self.rows, int(counts.sum()), values * kernel.arrays)
 
     def sums(self, columns: Sequence[int]) -> tuple[Any, ...]:
         """The sums of columns over all rows."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..cpu import COLUMNS, GRADIENT, LENGTH, OTHERS, ROW
+from ..cpu import COLUMNS, COUNT, GRADIENT, LENGTH, OTHERS, ROW
 from ..extent import Extent
 
 _ALIGNED = 16
@@ -51,11 +51,13 @@ class Board:
         table = table.reshape(-1, self.width)
         if np.array_equal(table, self.host_table):
             return
-        shape = [ROW, LENGTH, COLUMNS]
+        shape = [ROW, LENGTH, COLUMNS, COUNT]
         if table.shape != self.host_table.shape or not np.array_equal(table[:, shape], self.host_table[:, shape]):
             self.forget()
         addresses = table[:, [GRADIENT, *range(OTHERS, self.width)]]
-        self.aligned = not (addresses % _ALIGNED).any()
+        # between matrices, too: their sides are in values, of two bytes at least
+        sides = np.stack([table[:, LENGTH] // np.maximum(table[:, COLUMNS], 1), table[:, COLUMNS]])
+        self.aligned = not (addresses % _ALIGNED).any() and not (sides % _ALIGNED)[:, table[:, COUNT] > 1].any()
         self.host_table = table.copy()
         self.table = self._sent(self.host_table)
 
@@ -122,7 +124,7 @@ class Board:
         return self._blocks[key]
 
     def _cut(self, extent: Extent, size: int) -> Blocks:
-        rows, lengths, columns = (self.host_table[:, k] for k in (ROW, LENGTH, COLUMNS))
+        rows, lengths, columns, matrices = (self.host_table[:, k] for k in (ROW, LENGTH, COLUMNS, COUNT))
         counts = {
             "elements": -(-lengths // size),
             "rows": -(-(lengths // np.maximum(columns, 1)) // size),
@@ -130,7 +132,7 @@ class Board:
             "matrix": np.ones_like(lengths),
         }[extent]
         entries = np.argsort(rows, kind="stable")  # blocks of one row stand together, for their sum
-        counts = np.where(lengths > 0, counts, 0)[entries]
+        counts = np.where(lengths > 0, counts * matrices, 0)[entries]
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         order = np.stack([np.repeat(entries, counts), within], -1)
         of_row = np.searchsorted(rows[entries].repeat(counts), np.arange(len(self.host_rows) + 1))

@@ -8,7 +8,8 @@
 - `along_rows`, `along_columns`, `whole`: reductions that leave a column, a row or one value of each matrix, a program
   for each row, for each few columns, for each matrix.
 
-`table` is the CPU kernels'; `blocks` (int64) holds the entry of every block, and which of its blocks it is.
+`table` is the CPU kernels'; `blocks` (int64) holds the entry of every block, and which of its blocks it is: those of
+its first matrix come first.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..cpu import places
+from ..cpu import BYTES, places
 from ..extent import Extent
 from ..operation import Operation, Value
 from ..program import Layout, Load, Pass, Reduction
@@ -84,10 +85,12 @@ _UPDATE = """
 def update(table, blocks, derived, partials, ALIGNED: tl.constexpr, BLOCK: tl.constexpr):
     block = tl.program_id(0).to(tl.int64)
     entry = table + {width} * tl.load(blocks + 2 * block)
-    start = tl.load(blocks + 2 * block + 1) * BLOCK
     given = derived + {count} * tl.load(entry)
     columns = tl.load(entry + 4)
     length = {length}
+    each = tl.cdiv(length, BLOCK)
+    matrix = tl.load(blocks + 2 * block + 1) // each
+    start = tl.load(blocks + 2 * block + 1) % each * BLOCK
     i = start + tl.arange(0, BLOCK)
     inside = i < length
 {addresses}
@@ -114,9 +117,11 @@ _ALONG_ROWS = """
 def along_rows(table, blocks, derived, ALONG: tl.constexpr):
     block = tl.program_id(0).to(tl.int64)
     entry = table + {width} * tl.load(blocks + 2 * block)
-    at = tl.load(blocks + 2 * block + 1)
     given = derived + {count} * tl.load(entry)
     columns = tl.load(entry + 4)
+    height = tl.load(entry + 2) // columns
+    matrix = tl.load(blocks + 2 * block + 1) // height
+    at = tl.load(blocks + 2 * block + 1) % height
 {addresses}
 {rounded}
 {blanks}
@@ -134,10 +139,12 @@ _ALONG_COLUMNS = """
 def along_columns(table, blocks, derived, ALONG: tl.constexpr):
     block = tl.program_id(0).to(tl.int64)
     entry = table + {width} * tl.load(blocks + 2 * block)
-    at = tl.load(blocks + 2 * block + 1) * ALONG + tl.arange(0, ALONG)
     given = derived + {count} * tl.load(entry)
     columns = tl.load(entry + 4)
     height = tl.load(entry + 2) // columns
+    each = tl.cdiv(columns, ALONG)
+    matrix = tl.load(blocks + 2 * block + 1) // each
+    at = tl.load(blocks + 2 * block + 1) % each * ALONG + tl.arange(0, ALONG)
     inside = at < columns
 {addresses}
 {rounded}
@@ -154,7 +161,8 @@ _WHOLE = """
 def whole(table, blocks, derived, ALONG: tl.constexpr):
     block = tl.program_id(0).to(tl.int64)
     entry = table + {width} * tl.load(blocks + 2 * block)
-    at = tl.load(blocks + 2 * block + 1)
+    matrix = tl.load(blocks + 2 * block + 1)
+    at = 0
     given = derived + {count} * tl.load(entry)
     columns = tl.load(entry + 4)
     length = {length}
@@ -174,6 +182,15 @@ _LENGTHS: Mapping[Extent, str] = {
     "columns": "columns",
     "matrix": "1",
 }
+
+_VALUES = {
+    "elements": "tl.load(entry + 2)",
+    "rows": "(tl.load(entry + 2) // columns)",
+    "columns": "columns",
+    "sums": "(tl.cdiv(tl.load(entry + 2), tl.load(entry + 3)) * columns)",
+    "matrix": "1",
+}
+"""How many values of each kind of array a matrix has."""
 
 _REDUCE = {"sum": "summed", "squares": "summed", "max": "highest", "min": "lowest"}
 _BLANK = {"sum": "0.0", "squares": "0.0", "max": 'float("-inf")', "min": 'float("inf")'}
@@ -336,10 +353,16 @@ class _Writer:
         lines = []
         for name, place in self.places.items():
             if name in written or any(load.array == name for load in self.step.loads):
-                lines.append(f"a_{name} = tl.load(entry + {place}).to(tl.pointer_type({self.stored[name]}))")
+                address = f"tl.load(entry + {place}) + matrix * {self._step(name)}"
+                lines.append(f"a_{name} = ({address}).to(tl.pointer_type({self.stored[name]}))")
                 if aligned:
                     lines += ["if ALIGNED:", f"    a_{name} = tl.multiple_of(a_{name}, 16)"]
         return _indented(lines)
+
+    def _step(self, name: str) -> str:
+        """Bytes from a matrix's values to the next one's."""
+        array = next(array for array in self.layout.arrays if array.name == name)
+        return f"{BYTES[self.stored[name].removeprefix('tl.')]} * ({_VALUES[array.kind]})"
 
     def _rounded(self) -> str:
         lines = []
