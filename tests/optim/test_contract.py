@@ -329,3 +329,12 @@ def test_a_rule_of_ones_own_never_gets_a_twins_class():
         REGISTRY.pop("group")
     with pytest.raises(InputError, match="taken by a built-in rule"):
         rule(name="Adam")(group.function)
+
+
+def test_the_profiler_sees_a_step():
+    p = torch.ones(3, requires_grad=True)
+    p.grad = torch.ones(3)
+    optimizer = optim.AdamW([p])
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        optimizer.step()
+    assert "Optimizer.step#AdamW.step" in {event.key for event in profiler.key_averages()}

@@ -109,6 +109,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             for name, default in self.defaults_.items():
                 group.setdefault(name, default)
 
+    @guard.hooked
     @guard.opaque
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take one step. `closure`, if given, computes the loss and its gradients again and its value is returned.

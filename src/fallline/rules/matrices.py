@@ -139,6 +139,12 @@ def projection(like: Tensor, t: float, seed: float, stream: str) -> Tensor:
 
 
 @traceable
+def lifted(q: Tensor, x: Tensor, like: Tensor) -> Tensor:
+    """Q X, transposed where `like` has more rows than columns: back from a projection of `wide(like)`."""
+    return x.mT @ q.mT if like.shape[-2] > like.shape[-1] else q @ x
+
+
+@traceable
 def upper(s: Tensor) -> Tensor:
     """The upper triangle of a square matrix, its diagonal included."""
     return s if _is_column(s) else s.triu()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from ..hyper import Beta1, Beta2, Count, Epsilon, Fixed, Rate, Seed
-from ..matrices import as_wide, leading, projection, wide
+from ..matrices import as_wide, leading, lifted, projection, wide
 from ..modifiers import decoupled
 from ..ops import minimum, when, where
 from ..rule import rule, shaped
@@ -42,8 +42,7 @@ def _galore(
     v = beta2 * v + (1 - beta2) * r**2
     m_hat = m / (1 - beta1**t)
     v_hat = v / (1 - beta2**t)
-    n = q @ (m_hat / (v_hat.sqrt() + eps))
-    return p - lr * scale * as_wide(n, p), m, v, q
+    return p - lr * scale * lifted(q, m_hat / (v_hat.sqrt() + eps), p), m, v, q
 
 
 galore = decoupled(
@@ -77,18 +76,17 @@ def _apollo_adamw(
     seed: Seed = 0,
 ):
     """The gradient, each channel scaled as Adam scales it in a random projection, in steps of steady length."""
-    w = wide(g)
     q = when((t - 1) % update_proj_gap == 0, projection(q, (t - 1) // update_proj_gap, seed, "apollo"), q)
-    r = q.mT @ w
+    r = q.mT @ wide(g)
     m = beta1 * m + (1 - beta1) * r
     v = beta2 * v + (1 - beta2) * r**2
     m_hat = m / (1 - beta1**t)
     v_hat = v / (1 - beta2**t)
     r_tilde = m_hat / (v_hat.sqrt() + eps)
-    u = w * (r_tilde.norm(dim=-2, keepdim=True) / (r.norm(dim=-2, keepdim=True) + eps))
+    u = g * as_wide(r_tilde.norm(dim=-2, keepdim=True) / (r.norm(dim=-2, keepdim=True) + eps), p)
     length = u.norm(dim=(-2, -1), keepdim=True)
     share = where(norm > 0, minimum(growth * norm / length, 1.0), 1.0)
-    return p - lr * scale * as_wide(share * u, p), m, v, q, share * length
+    return p - lr * scale * share * u, m, v, q, share * length
 
 
 apollo_adamw = decoupled(
