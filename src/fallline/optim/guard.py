@@ -41,7 +41,8 @@ def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(step)
     def call(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
         hooks = self._optimizer_step_pre_hooks or self._optimizer_step_post_hooks or _of_all_pre or _of_all_post
-        return (whole if hooks or torch.autograd._profiler_enabled() else step)(self, *args, **kwargs)
+        profiled = torch.autograd._profiler_enabled()  # type: ignore[attr-defined]
+        return (whole if hooks or profiled else step)(self, *args, **kwargs)
 
     call.hooked = True  # type: ignore[attr-defined]
     return call
