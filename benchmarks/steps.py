@@ -34,7 +34,7 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 LIMIT_PEER, LIMIT_ADAM, LIMIT_STREAM = 1.05, 0.35, 0.95
 LOSERS = 2.0
 """Peers this many times slower than the fastest are timed once and leave."""
-BUDGET = 20.0
+BUDGET = 6.0
 """Seconds for a rule on a model, about."""
 LONGEST = 8.0
 """Seconds a step above which a model is too large for a rule's measurement."""
