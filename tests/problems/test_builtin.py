@@ -182,7 +182,96 @@ def test_a_cache_that_cannot_be_written_is_no_error(monkeypatch, tmp_path):
 
 
 def test_idx():
-    from fallline.problems.builtin import _idx
+    from fallline.problems.builtin.fashion_mnist import _idx
 
     values = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     assert np.array_equal(_idx(struct.pack(">4B3I", 0, 0, 8, 3, 2, 3, 4) + values.tobytes()), values)
+
+
+def test_tiny_shakespeare_is_windows_of_the_text(shared_data):
+    problem = load("tiny_shakespeare", shared_data)
+    text = (shared_data / "tiny-shakespeare" / "input.txt").read_text()
+    letters = sorted(set(text))
+
+    def said(numbers):
+        return "".join(letters[number] for number in numbers)
+
+    assert said(problem.train.x[0]) == text[:256]
+    assert said(problem.train.y[3]) == text[385 : 385 + 256]
+    held = round(0.05 * len(text))
+    assert said(problem.valid.x[0]) == text[-2 * held :][:256]
+    assert said(problem.test.x.flatten()) == text[-held:][: problem.test.x.numel()]
+    assert said(problem.test.y.flatten()) == text[-held + 1 :][: problem.test.x.numel()]
+    assert said(problem.train.y[-1]) in text[: -2 * held]
+
+
+def test_tiny_shakespeares_loss_is_nats_a_character(shared_data):
+    problem = load("tiny_shakespeare", shared_data)
+    even = torch.zeros(2, 5, 65)
+    assert problem.metric.mean(even, torch.zeros(2, 5, dtype=torch.int64)) == pytest.approx(np.log(65))
+    assert (problem.metric.name, problem.metric.maximize) == ("loss", False)
+    assert problem.build(0)(problem.valid.x[:2]).shape == (2, 256, 65)
+
+
+def test_training_windows_begin_anywhere(shared_data):
+    problem = load("tiny_shakespeare", shared_data)
+    x, y = problem.train.x[:8], problem.train.y[:8]
+    torch.manual_seed(0)
+    first, targets = problem.augmented(x, y, {})
+    assert first.shape == targets.shape == (8, 128)
+    assert torch.equal(first[:, 1:], targets[:, :-1])
+    for window, part in zip(x, first, strict=True):
+        assert any(torch.equal(window[k : k + 128], part) for k in range(129))
+    assert not torch.equal(problem.augmented(x, y, {})[0], first)
+
+
+@pytest.fixture(scope="module")
+def fashion_mnist():
+    """The plain problem, read once."""
+    path = Path(__file__).parents[3] / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip("the real data sets are not on this machine")
+    return load("fashion_mnist", path)
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist_mlp", "fashion_mnist_resnet", "fashion_mnist_squeezenet"])
+def test_fashion_mnists_networks_share_the_data(shared_data, fashion_mnist, name):
+    problem, plain = load(name, shared_data), fashion_mnist
+    assert "one_cycle" in str(problem.schedule)
+    assert torch.equal(problem.test.x.flatten(1), plain.test.x)
+    assert torch.equal(problem.valid.y, plain.valid.y)
+    x, _ = problem.augmented(problem.train.x[:4].clone(), problem.train.y[:4], {})
+    assert x.shape == problem.train.x[:4].shape
+    assert x.min() >= plain.train.x.min() - 1e-5
+
+
+def test_quadratic_is_another_function_for_every_seed():
+    problem = load("quadratic")
+    model, other = problem.build(0), problem.build(1)
+    assert not torch.equal(model.w, other.w)
+    x, y = next(problem.train.batches(1, torch.device("cpu")))
+    loss = problem.loss(model(x), y)
+    w, target, theta = (t.detach().double().numpy() for t in (model.w, model.y, model.theta))
+    assert loss.item() == pytest.approx(np.sum((w @ theta - target) ** 2), rel=1e-5)
+    loss.backward()
+    assert np.allclose(model.theta.grad, 2 * w.T @ (w @ theta - target), rtol=1e-4)
+    assert (problem.parameters_count, problem.epochs, problem.metric.maximize) == (10, 100, False)
+
+
+def test_quadratics_entries_are_standard_normal():
+    models = [load("quadratic").model() for _ in range(200)]
+    w, y = torch.stack([model.w for model in models]), torch.stack([model.y for model in models])
+    assert abs(w.mean()) < 0.03
+    assert abs(w.std() - 1) < 0.03
+    assert abs(y.std() - 1) < 0.1
+
+
+def test_turned_signals_are_shifted_around_their_end(shared_data):
+    problem = load("mnist1d_cnn_turned", shared_data)
+    x, y = problem.train.x[:20], problem.train.y[:20]
+    torch.manual_seed(0)
+    made, labels = problem.augmented(x, y, {})
+    shifts = [[torch.equal(signal.roll(k), other) for k in range(40)] for signal, other in zip(x, made, strict=True)]
+    assert all(map(any, shifts))
+    assert len({shift.index(True) for shift in shifts}) > 10
+    assert torch.equal(labels, y)

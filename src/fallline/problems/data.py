@@ -29,6 +29,14 @@ class Digest(Protocol):
     def update(self, data: Any, /) -> None: ...
 
 
+class Fingerprinted(Dataset[Any]):
+    """A Dataset that can be told from others without an epoch over it."""
+
+    def digest(self, digest: Digest) -> None:
+        """Feed to a hash what changes when an example does."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
 class Arrays:
     """Examples in memory: inputs `x` (n, ...) and targets `y` (n, ...)."""
@@ -84,12 +92,14 @@ class Stream:
         """Batches (x, y) of `size` examples, the last one smaller, in an order drawn from `order` if given."""
         loader = DataLoader(self.dataset, batch_size=size, shuffle=order is not None, generator=order)
         for pair in loader:
-            x, y = _pair(pair, "a batch of the Dataset")
-            yield _tidy_input(torch.as_tensor(x)).to(device), _tidy_target(torch.as_tensor(y)).to(device)
+            x, y = as_batch(pair)
+            yield x.to(device), y.to(device)
 
     def digest(self, digest: Digest) -> None:
         """Feed the type, the length, and a few examples' shapes and targets to a hash: all would cost an epoch."""
         digest.update(f"{type(self.dataset).__qualname__} {len(self)}".encode())
+        if isinstance(self.dataset, Fingerprinted):
+            self.dataset.digest(digest)
         few = torch.linspace(0, len(self) - 1, min(_SAMPLED, len(self))).long()
         with seeded(0):
             for x, y in self.take(few).batches(1, torch.device("cpu")):
@@ -106,6 +116,12 @@ class Stream:
         except InputError:
             return None
         return labels if len(labels) == len(self) else None
+
+
+def as_batch(pair: Any) -> tuple[Tensor, Tensor]:
+    """What a loader gives for a batch of a Dataset, as tensors of the types that models take."""
+    x, y = _pair(pair, "a batch of the Dataset")
+    return _tidy_input(torch.as_tensor(x)), _tidy_target(torch.as_tensor(y))
 
 
 def digest_tensor(tensor: Tensor, digest: Digest) -> None:

@@ -14,7 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
+from ..averages.kinds import Kind
+from ..averages.kinds import parse as parse_average
 from ..errors import InputError
+from ..schedules import Follower, Schedules, follow, parse
 from .check import NOTHING, check_model, check_training
 from .data import Split, digest_tensor, hold_out, split
 from .metric import Loss, Metric, find_metric, loss_name
@@ -25,7 +28,7 @@ from .space import Setting, Space, checked_space, describe
 Augment: TypeAlias = Callable[..., tuple[Tensor, Tensor]]
 """`augment(x, y, *, ...)`: a training batch, changed."""
 
-_SHARES = {"valid": 0.20, "test": 0.15}
+SHARES = {"valid": 0.20, "test": 0.15}
 """Share of the given training examples held out for a split that was not given."""
 
 
@@ -39,6 +42,10 @@ class Problem:
       `notes` says so.
     - `loss(outputs, targets)`: the mean over the batch. `metric`: a name or a `Metric`.
     - `batch_size` in examples, `epochs` in passes over `train`.
+    - `schedule`: what every trial's learning rate, momentum, weight decay and batch size follow, as a text (see
+      `fallline.schedules`), each as a factor of the trial's own value; `batch_size` is then that of the first epoch.
+    - `average`: the average of its weights that every trial is judged at, as a text (see `fallline.averages`). Batch
+      norms are given its statistics by some of the training data.
     - `augment(x, y)`: changes a training batch and gives it back; its random numbers come from PyTorch's global
       generator, which every trial seeds.
     - `space`: the problem's own hyper-parameters (see `problems.space`). Each is a keyword argument, with a default, of
@@ -64,6 +71,8 @@ class Problem:
         split_seed: int = 0,
         space: Space | None = None,
         augment: Augment | None = None,
+        schedule: str | Schedules | None = None,
+        average: str | Kind | None = None,
     ) -> None:
         self.batch_size = _positive(batch_size, "batch_size")
         self.epochs = _positive(epochs, "epochs")
@@ -78,6 +87,9 @@ class Problem:
             raise InputError(f"split_seed must be a whole number; it is {split_seed!r}.")
         self.notes: list[str] = []
         self.train, self.valid, self.test = self._splits(train, valid, test, split_seed)
+        self.schedule = None if schedule is None else parse(schedule)
+        self.average = None if average is None else parse_average(average)
+        self._check_run()
         first = self.build(0)
         self._check_fresh(first)
         self._untrained = check_model(first, self)
@@ -103,6 +115,38 @@ class Problem:
     def defaults(self) -> dict[str, Setting]:
         """The default of every hyper-parameter of the problem's own."""
         return dict(self._keywords.defaults)
+
+    def follow(self) -> Follower:
+        """The schedule in a run of a trial. Raises `InputError` where it does not fit into the epochs."""
+        return follow(self.schedule, examples=len(self.train), batch_size=self.batch_size, epochs=self.epochs)
+
+    def scheduled(self, schedule: str | Schedules | None) -> Problem:
+        """The same problem with another schedule, or (None) without one.
+
+        Raises `InputError` for a schedule that does not fit into its epochs.
+        """
+        other = copy.copy(self)
+        vars(other).pop("fingerprint", None)
+        other.schedule = None if schedule is None else parse(schedule)
+        other._check_run()
+        return other
+
+    def averaged(self, average: str | Kind | None) -> Problem:
+        """The same problem judged at another average of the weights, or (None) at the weights themselves.
+
+        Raises `InputError` for a text that names none, and for one that begins after the end of a run.
+        """
+        other = copy.copy(self)
+        vars(other).pop("fingerprint", None)
+        other.average = None if average is None else parse_average(average)
+        other._check_run()
+        return other
+
+    def _check_run(self) -> None:
+        """Raises `InputError` where schedule or average do not fit into the epochs."""
+        steps = self.follow().steps
+        if self.average is not None:
+            self.average.counts(0, steps)
 
     def check(self, own: Mapping[str, Any]) -> dict[str, Setting]:
         """The values, completed with defaults. Raises `InputError` for a name or a value that the space lacks."""
@@ -157,12 +201,16 @@ class Problem:
             digest.update(f"{describe(self.space, self.defaults)}".encode())
             texts = (self.augment, self.model if self.space else None, self.loss if self.space else None)
             digest.update("\n".join(_described(part) + text(part) for part in texts if part is not None).encode())
+        if self.schedule is not None:
+            digest.update(f"schedule {self.schedule}".encode())
+        if self.average is not None:
+            digest.update(f"average {self.average}".encode())
         return digest.hexdigest()
 
     def _splits(self, train: Any, valid: Any, test: Any, seed: int) -> tuple[Split, Split, Split]:
         kept = split(train, "train")
         given = {name: split(part, name) for name, part in (("valid", valid), ("test", test)) if part is not None}
-        shares = {name: share for name, share in _SHARES.items() if name not in given}
+        shares = {name: share for name, share in SHARES.items() if name not in given}
         if shares:
             whole = len(kept)
             kept, held = hold_out(kept, shares, seed)
