@@ -32,6 +32,8 @@ class Problem:
     defaults: dict[str, Any] = field(default_factory=dict)
     source: str = ""
     data: str | None = None
+    schedule: None = None
+    average: None = None
 
     @property
     def metric(self) -> Any:

@@ -10,6 +10,8 @@ import typer
 from .app import INTERRUPTED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..study import Result
 
 
@@ -32,3 +34,14 @@ def answer(result: Result, out: Path, as_json: bool) -> None:
         console.print(f"\nLook next at the report: {page}")
     if not result.complete:
         raise typer.Exit(INTERRUPTED)
+
+
+def say(notes: Sequence[str]) -> None:
+    """Print on stderr how a problem's data were read, before hours are spent on them."""
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False, markup=False)
+    for note in notes:
+        console.print(Padding(Text(f"- {note}"), (0, 0, 0, 1)))

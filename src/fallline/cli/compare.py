@@ -7,19 +7,38 @@ from typing import Annotated
 
 import typer
 
-from .answer import answer
+from .answer import answer, say
 from .app import AsJson, app
 
 Record = Annotated[
     str | None,
     typer.Option(help="SQLAlchemy URL of a database for the record.", show_default="record.sqlite in the directory"),
 ]
+Schedule = Annotated[
+    str | None,
+    typer.Option(
+        help='What every trial follows, as "warmup(5%) > cosine", or none; see fallline schedules.',
+        show_default="the problem's own",
+    ),
+]
+Average = Annotated[
+    str | None,
+    typer.Option(
+        help='The average of its weights that every trial is judged at: ema, polyak, "swa(start=75%)", or none.',
+        show_default="the problem's own",
+    ),
+]
 Data = Annotated[Path | None, typer.Option(help="Directory of the data, for problems that need files.")]
+TargetColumn = Annotated[str | None, typer.Option(help="The column of a table that is to be predicted.")]
+NAMED = (
+    "A built-in problem, a table (.csv, .parquet), a folder of pictures, hf:NAME (Hugging Face), file.py:name or "
+    "package.module:name."
+)
 
 
 @app.command()
 def compare(
-    problem: Annotated[str, typer.Argument(help="A built-in problem, file.py:name or package.module:name.")],
+    problem: Annotated[str, typer.Argument(help=NAMED)],
     rules: Annotated[
         str | None,
         typer.Option(help='Rules to compare, separated by commas; with modifiers: "adamw,ema(clip_norm(adamw))".'),
@@ -29,6 +48,7 @@ def compare(
     out: Annotated[Path, typer.Option(help="Directory of record, checkpoints and report.")] = Path("results"),
     record: Record = None,
     data: Data = None,
+    target_column: TargetColumn = None,
     seed: Annotated[int, typer.Option(help="Seed of the whole study.")] = 0,
     target: Annotated[float | None, typer.Option(help="Validation metric for steps and seconds to target.")] = None,
     sampler: Annotated[
@@ -47,6 +67,8 @@ def compare(
     processes: Annotated[
         int | None, typer.Option(help="Processes for what is not stacked.", show_default="one a core")
     ] = None,
+    schedule: Schedule = None,
+    average: Average = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare optimizers on a problem: an equal search for each, winners on fresh seeds, a report.
@@ -63,7 +85,9 @@ def compare(
     report.check()
     chosen = pruners.PRUNERS[pruner](eta, min_epochs) if pruner in pruners.PRUNERS else pruner
     # the problem first: its file may define rules that `--rules` names
-    loaded = load(problem, data)
+    loaded = load(problem, data, target_column)
+    if not as_json:
+        say(loaded.notes)
     result = run(
         loaded,
         rules or DEFAULT_RULES,
@@ -79,5 +103,7 @@ def compare(
         memory=memory,
         stack=stack,  # type: ignore[arg-type]
         processes=processes,
+        schedule=schedule,
+        average=average,
     )
     answer(result, out, as_json)

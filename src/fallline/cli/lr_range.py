@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ..errors import InputError
 from .app import INTERRUPTED, AsJson, app
+from .given import numbers
 
 
 @app.command("lr-range")
@@ -48,7 +48,7 @@ def lr_range(
     report.check()
     # the problem first: its file may define the rule
     loaded = load(problem, data)
-    settings = _settings(given or [])
+    settings = numbers(given or [])
     found = run(loaded, rule, seeds=seeds, low=low, high=high, steps=steps, settings=settings, seed=seed)
     if not found.sweeps:
         raise typer.Exit(INTERRUPTED)
@@ -65,20 +65,3 @@ def lr_range(
         console.print(f"Then let a search find it: fallline compare {problem} --rules {quote(rule)}", soft_wrap=True)
     if not found.complete:
         raise typer.Exit(INTERRUPTED)
-
-
-def _settings(given: list[str]) -> dict[str, float]:
-    """The values of `--set NAME=VALUE`."""
-    settings: dict[str, float] = {}
-    for each in given:
-        name, equals, value = each.partition("=")
-        try:
-            number = float(value)
-        except ValueError:
-            equals = ""
-        if not equals or not name.strip():
-            raise InputError(f"--set {each} is not allowed; write NAME=VALUE with a number, as in --set beta1=0.95.")
-        if name.strip() in settings:
-            raise InputError(f"--set gives {name.strip()} more than once.")
-        settings[name.strip()] = number
-    return settings

@@ -6,14 +6,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
+from ..averages import Kind
 from ..errors import InputError
 from ..problems import Problem
 from ..problems import load as load_problem
 from ..rules import Rule
+from ..schedules import Schedules
 from ..training import train as train_trials
 from .candidates import DEFAULT_RULES, candidates
 from .conduct import Place, conduct
-from .planning import make_plan, sources
+from .planning import make_plan, sources, with_average, with_schedule
 from .result import Result
 from .search.pruners import Pruner
 from .work import Train
@@ -36,6 +38,8 @@ def compare(
     memory: int | str | None = None,
     stack: Literal["auto", "off"] | int = "auto",
     processes: int | None = None,
+    schedule: str | Schedules | None = None,
+    average: str | Kind | None = None,
     _train: Train = train_trials,
 ) -> Result:
     """Which rule trains the problem's model best, at which settings, and how sure that is.
@@ -57,6 +61,10 @@ def compare(
     - `memory`: bytes (or "8GiB") that training may take; `stack`: "auto" (measured), "off", or the trials in a stack;
       `processes`: the most processes for what is not stacked (default: one a core). What they lead to is settled when
       a study begins, and holds when it goes on.
+    - `schedule`: what every trial follows (see `fallline.schedules`), such as "warmup(5%) > cosine", or "none"
+      (default: the problem's own, if it has one).
+    - `average`: the average of its weights that every trial is judged at (see `fallline.averages`), such as "ema" or
+      "swa(start=75%)", or "none" (default: the problem's own, if it has one).
     - `progress`: shows a bar on stderr (default: when that is a terminal).
 
     Ctrl-C keeps what is trained and returns what is finished as a result that is not `complete`. Raises `InputError`
@@ -66,6 +74,7 @@ def compare(
         problem = load_problem(problem)
     elif not hasattr(problem, "fingerprint"):
         raise InputError(f"problem must be a fallline.Problem or the name of one; it is a {type(problem).__name__}.")
+    problem = with_average(with_schedule(problem, schedule), average)
     rules = rules if isinstance(rules, str | Rule) else list(rules)
     chosen = candidates(rules)
     plan = make_plan(

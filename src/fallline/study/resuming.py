@@ -65,7 +65,8 @@ def _problem(plan: Plan, data: Path | str | None) -> Problem:
             f"the problem {plan.problem_name} of study {plan.study_id} was given as a Python object, which cannot be "
             f"loaded again; {_AGAIN}."
         )
-    problem = load(plan.source, data if data is not None else plan.data)
+    problem = load(plan.source, data if data is not None else plan.data).scheduled(plan.problem.get("schedule"))
+    problem = problem.averaged(plan.problem.get("average"))
     if problem.fingerprint != plan.problem["fingerprint"]:
         raise InputError(
             f"the problem {plan.source} has changed since study {plan.study_id} began (its model, data, loss, batch "

@@ -11,7 +11,8 @@ weights, dropout and data order are drawn from the seed, so that rules can be co
 - watch it: `train(problem, trials, on_epoch=lambda index, point: print(index, point.epoch,
   point.valid_loss))`;
 - score a model on test data too: a trial with `kind="tuned"` or `kind="default"`;
-- score any model: `evaluate(model, problem, problem.test)`.
+- score any model: `evaluate(model, problem, problem.test)`;
+- have the trained weights, or those on the way: `train(problem, trials, snapshots=Snapshots(steps, take))`.
 
 Trials that train together are a *crew*: a `stack` of many as one program, or one `alone`. A *group* is what is begun
 and checkpointed together (`group.py`): one crew, or all crews among which successive halving selects. How many make
@@ -26,6 +27,20 @@ from .evaluate import Score, evaluate
 from .execution import Execution
 from .group import Rungs
 from .loop import train
+from .snapshots import Snapshots, Weights
 from .trial import Outcome, Point, Trial
 
-__all__ = ["Execution", "Outcome", "Point", "Rungs", "Score", "Setting", "Trial", "calibrate", "evaluate", "train"]
+__all__ = [
+    "Execution",
+    "Outcome",
+    "Point",
+    "Rungs",
+    "Score",
+    "Setting",
+    "Snapshots",
+    "Trial",
+    "Weights",
+    "calibrate",
+    "evaluate",
+    "train",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from time import perf_counter
 from typing import Any
@@ -13,15 +13,20 @@ import torch
 from torch import Tensor
 
 from .. import optim
+from ..averages import Average
 from ..problems import Problem, derive, generator
+from ..schedules import apply, bases
 from .course import Course
 from .crew import TIMED, WATCHED, Pause, State, augmented, synchronize, threads
 from .evaluate import Score, evaluate
 from .randomness import Generators, drawing
+from .snapshots import Weights
 from .trial import Trial
 
 _HEALTHY_WEIGHT = 1e8
 """A model that raises an exception has diverged if a weight is beyond this; otherwise it has an error."""
+_RECALIBRATED = 64
+"""Batches from which batch norms learn the statistics of averaged weights, at the end of every epoch."""
 
 
 class Alone:
@@ -36,6 +41,9 @@ class Alone:
         self.loss = problem.loss_of(self.trial.own)
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = optim.optimizer(self.trial.rule, self.parameters, **self.trial.settings)
+        self.bases = bases(self.optimizer, self.trial.rule.hypers)
+        self.follower = problem.follow()
+        self.average = None if problem.average is None else Average(self.model, problem.average)
         self.device = next(self.model.parameters()).device
         self._open(0, [], [])
 
@@ -46,7 +54,9 @@ class Alone:
         # from the epoch's own seed, so that dropout draws the same whatever was drawn before
         self.draws: int | Generators = derive(trial.seed, "epoch", epoch)
         order = generator(derive(trial.seed, "order", epoch))
-        self.batches = islice(self.problem.train.batches(self.problem.batch_size, self.device, order), at, None)
+        self.follower.load(self.course.seen())
+        size = self.follower.batch_size(self.epoch)
+        self.batches = islice(self.problem.train.batches(size, self.device, order), at, None)
 
     def begin(self) -> None:
         with threads(self.problem):
@@ -64,6 +74,7 @@ class Alone:
         """End the epoch with a point of the curve."""
         total = math.fsum(value * count for value, count in zip(self.seen, self.counts, strict=True))
         self.epoch += 1
+        self._recalibrate()
         score = self._evaluate("valid")
         if self.course.check(score, "validation", self.epoch):
             self.course.add(self.epoch, total / sum(self.counts), score)
@@ -92,10 +103,13 @@ class Alone:
         """Take a step on a batch."""
         x, y = augmented(self.problem, self.trial, x, y, self.epoch, self.at)
         value = self._gradients(x, y)
+        apply(self.optimizer, self.follower.factors(self.course.steps), self.bases)
         if self.course.steps % TIMED == 1:
             self._timed_step(x, y)
         else:
             self._step(x, y)
+        if self.average is not None and self.course.steps < self.follower.steps:
+            self.average.update(self.course.steps, self.follower.steps)
         self.course.steps += 1
         self.at += 1
         self.losses.append(value.detach())
@@ -136,8 +150,25 @@ class Alone:
         return True
 
     def _evaluate(self, name: str) -> Score:
-        with drawing(derive(self.trial.seed, "evaluate", name)), self.optimizer.evaluating():
+        with drawing(derive(self.trial.seed, "evaluate", name)), self._evaluating():
             return evaluate(self.model, self.problem, getattr(self.problem, name))
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """The model holds the weights to evaluate at: averages, where the problem or the rule has any."""
+        with self.optimizer.evaluating(), nullcontext() if self.average is None else self.average.applied():
+            yield
+
+    def _recalibrate(self) -> None:
+        """Give batch norms the statistics of the averaged weights."""
+        if self.average is None:
+            return
+        seed = derive(self.trial.seed, "recalibrate", self.epoch)
+        size = self.follower.batch_size(self.epoch - 1)
+        with drawing(seed):
+            batches = self.problem.train.batches(size, self.device, generator(seed))
+            pairs = (self.problem.augmented(x, y, self.trial.own) for x, y in islice(batches, _RECALIBRATED))
+            self.average.recalibrate(pairs)
 
     def take(self, lr: float) -> list[float]:
         self.optimizer.param_groups[0]["lr"] = lr
@@ -159,6 +190,10 @@ class Alone:
             return [self._evaluate("test")]
         return []
 
+    def weights(self) -> list[Weights]:
+        with self._evaluating():
+            return [{name: value.detach().clone() for name, value in _tensors(self.model)}]
+
     @contextmanager
     def _blamed(self) -> Iterator[None]:
         """Take an exception of the model or the loss for divergence where the weights have left all bounds."""
@@ -179,6 +214,8 @@ class Alone:
             kept = self.optimizer.state.get(p, {})
             tensors |= {f"state.{k}.{name}": value for name, value in kept.items() if isinstance(value, Tensor)}
             numbers.append({name: value for name, value in kept.items() if not isinstance(value, Tensor)})
+        if self.average is not None:
+            tensors |= {f"average.{name}": value for name, value in self.average.state().items()}
         if isinstance(self.draws, Generators):
             tensors |= {f"draws.{name}": value for name, value in self.draws.tensors().items()}
         losses = torch.stack(self.losses).tolist() if self.losses else []
@@ -196,6 +233,9 @@ class Alone:
         self.epoch = facts["epoch"]
         losses = [torch.tensor(value, dtype=torch.float64, device=self.device) for value in facts["losses"]]
         self._open(facts["at"], losses, facts["counts"], facts["seen"])
+        if self.average is not None:
+            held = {name: value for name, value in tensors.items() if name.startswith("average.")}
+            self.average.load({name.removeprefix("average."): value for name, value in held.items()})
         draws = {name.removeprefix("draws."): value for name, value in tensors.items() if name.startswith("draws.")}
         if draws:
             self.draws = Generators.of(draws)

@@ -80,7 +80,7 @@ def calibrate(
         reason = f"stacking does not pay here ({best:.0f} trial steps a second stacked, {single * cores:.0f} {told})"
         return _unstacked(problem, trials, processes, reason)
     width = max(width for width, rate in rates.items() if rate >= _ENOUGH * best)
-    seconds = len(trials) * problem.epochs * _steps_an_epoch(problem) / rates[width]
+    seconds = len(trials) * problem.follow().steps / rates[width]
     compile = seconds > _WORTH_COMPILING and _compiles(problem, group[:width], rates[width])
     hindered = not compile and _hindered(problem, group, width, rates[width])
     return Execution(width, compiled=compile, threads=int(hindered))
@@ -111,10 +111,6 @@ def _compiles(problem: Problem, trials: Sequence[Trial], rate: float) -> bool:
         return len(trials) / _seconds(lambda: program(*batch)) > _FASTER * rate
 
 
-def _steps_an_epoch(problem: Problem) -> int:
-    return -(-len(problem.train) // problem.batch_size)
-
-
 def _largest_group(problem: Problem, trials: Sequence[Trial]) -> list[Trial]:
     """The trials that could share one stack, of the commonest shape."""
     by_shape: dict[str, list[Trial]] = {}
@@ -131,7 +127,7 @@ def _cores(problem: Problem, trials: Sequence[Trial], processes: int | None) -> 
     """How many processes to train on, were trials trained one by one."""
     if processes is not None:
         return min(processes, len(trials))
-    steps = problem.epochs * _steps_an_epoch(problem)
+    steps = problem.follow().steps
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if cores == 1 or len(trials) < 2 or not _on_cpu(problem):
         return 1

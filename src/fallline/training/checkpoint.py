@@ -66,7 +66,7 @@ class Checkpoints:
             return
         began = monotonic()
         try:
-            _write(self.path, tensors, {"names": list(self.names), "facts": facts})
+            write(self.path, tensors, {"names": list(self.names), "facts": facts})
         except OSError as error:
             warnings.warn(
                 f"no checkpoint could be written to {self.path.parent} ({error.strerror or error}); training goes on, "
@@ -92,7 +92,11 @@ def found(directory: Path | None, names: Sequence[str]) -> list[Saved]:
     return [s for s in saved if s is not None and wanted.intersection(s.names)]
 
 
-def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+def write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    """Put tensors and plain facts into a file, whole or not at all. Raises `OSError` where the disk does not take it.
+
+    The facts stand, with the versions that wrote them, as JSON under "fallline" in the file's metadata.
+    """
     from safetensors.torch import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)

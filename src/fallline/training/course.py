@@ -42,6 +42,10 @@ class Course:
         self.curve.append(Point(epoch, self.steps, self.seconds, loss, *score))
         return self.curve[-1]
 
+    def seen(self) -> dict[str, list[tuple[int, float]]]:
+        """The validation losses after the epochs so far, as a schedule's state (`schedules.Follower.load`)."""
+        return {"losses": [(point.epoch - 1, point.valid_loss) for point in self.curve[1:]]}
+
     def watch(self, value: float, step: int, epoch: int) -> bool:
         """Whether the loss of a training step is within bounds; if not, the reason is kept."""
         return self._within("training", value, f"at step {step} (epoch {epoch})")

@@ -17,6 +17,7 @@ from ..problems import Problem, derive
 from .course import Course
 from .evaluate import Score, evaluate
 from .randomness import drawing
+from .snapshots import Weights
 from .trial import Trial
 
 WATCHED = 32
@@ -51,6 +52,9 @@ class Crew(Protocol):
 
     def test(self) -> list[Score]:
         """Scores on test data, in the order of `courses`."""
+
+    def weights(self) -> list[Weights]:
+        """Copies of what each trial is evaluated at, in the order of `courses`."""
 
     def state(self) -> State:
         """All that is needed to go on, between two steps."""

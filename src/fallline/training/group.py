@@ -19,6 +19,7 @@ from .checkpoint import Checkpoints, Saved
 from .course import Course, Tell
 from .crew import Crew, at_most, untrained_test
 from .interrupt import Interrupt
+from .snapshots import Snapshots
 from .stack import Stack
 from .trial import Outcome, Point
 
@@ -53,6 +54,7 @@ class Group:
     threads: int = 0
     stop: Callable[[], bool] = lambda: False
     """Whether somebody else than Ctrl-C wants an end."""
+    snapshots: Snapshots | None = None
     crews: list[Crew] = field(default_factory=list)
     passed: int = 0
     """The last rung at which it was decided who goes on."""
@@ -109,8 +111,13 @@ class Group:
 
     def _advance(self, crew: Crew) -> Ended:
         """Train a crew for an epoch, or to the next checkpoint."""
+
+        def pause() -> bool:
+            self._snapshot(crew)
+            return interrupt.asked or self.checkpoints.due() or self.stop()
+
         with Interrupt() as interrupt, at_most(self.threads):
-            whole = crew.advance(lambda: interrupt.asked or self.checkpoints.due() or self.stop())
+            whole = crew.advance(pause)
         if interrupt.asked or (not whole and self.stop()):
             self._save([])
             raise KeyboardInterrupt
@@ -121,6 +128,12 @@ class Group:
         if whole:
             self._tell(crew)
         return ended
+
+    def _snapshot(self, crew: Crew) -> None:
+        """Give the weights away, where it is time for it."""
+        if self.snapshots is not None and crew.courses and crew.courses[0].steps in self.snapshots.steps:
+            for course, weights in zip(crew.courses, crew.weights(), strict=True):
+                self.snapshots.take(course.index, course.steps, weights)
 
     def _tell(self, crew: Crew | None = None) -> None:
         for each in [crew] if crew is not None else self.crews:

@@ -18,6 +18,7 @@ from .checkpoint import Saved, found
 from .course import Course, Tell
 from .execution import Execution
 from .group import Ended, Group, Rungs
+from .snapshots import Snapshots
 from .trial import Point, Trial
 
 MayStart = Callable[[Sequence[int]], Sequence[int]]
@@ -34,6 +35,7 @@ def train(
     names: Sequence[str] | None = None,
     may_start: MayStart | None = None,
     rungs: Rungs | None = None,
+    snapshots: Snapshots | None = None,
 ) -> Iterator[Ended]:
     """Train every trial, and give those that end at the same moment, each with its index among `trials`, as they end.
 
@@ -45,6 +47,7 @@ def train(
       with the same numbers as if they had never been stopped. Ctrl-C writes one, then raises KeyboardInterrupt.
     - `may_start`: asked before trials begin together; those that it does not return are left out.
     - `rungs`: ends trials on the way (successive halving), all of this call selected among each other.
+    - `snapshots`: takes the weights of trials on the way, or at their end.
 
     Raises `InputError`, before any training, for a trial that its rule or its problem does not allow.
     """
@@ -58,7 +61,7 @@ def train(
         raise InputError(f"names must name each of the {len(trials)} trials; there are {len(names)}.")
     given = list(names) if names is not None else [str(index) for index in range(len(trials))]
     return _Training(
-        problem, list(trials), on_epoch or _nothing, execution, keep, given, may_start or _all, rungs
+        problem, list(trials), on_epoch or _nothing, execution, keep, given, may_start or _all, rungs, snapshots
     ).run()
 
 
@@ -72,6 +75,7 @@ class _Training:
     names: list[str]
     may_start: MayStart
     rungs: Rungs | None
+    snapshots: Snapshots | None
     how: Execution = field(default_factory=Execution)
 
     def run(self) -> Iterator[Ended]:
@@ -88,7 +92,7 @@ class _Training:
                 warnings.warn(f"{error}; its trials are trained in this one.", stacklevel=3)
             else:
                 with pool:
-                    yield from pool.train(self.trials, self.tell, self.keep, self.names, self.may_start)
+                    yield from pool.train(self.trials, self.tell, self.keep, self.names, self.may_start, self.snapshots)
                 return
         warmed: set[str] = set()
         for group, saved in self._groups(execution.width):
@@ -130,7 +134,7 @@ class _Training:
         courses = {index: Course(index, self.trials[index]) for team in teams for index in team}
         names = dict(enumerate(self.names))
         given = self.problem, courses, teams, names, self.keep, self.tell, self.rungs
-        return Group(*given, self.how.compiled, self.how.threads, passed=passed)
+        return Group(*given, self.how.compiled, self.how.threads, snapshots=self.snapshots, passed=passed)
 
     def _teams(self, left: list[int], width: int) -> Iterator[list[list[int]]]:
         """The crews of each group. Each is a function of what is left alone, so that a later process makes the same."""

@@ -46,11 +46,12 @@ def _of_a_step(problem: Problem, crew: Stack) -> int:
         kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    size = min(problem.batch_size, len(problem.train))
+    size = min(problem.follow().largest_batch, len(problem.train))
     with threads(problem, 2), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         crew.step(0, size)
     held = [*crew.models.parameters.values(), *crew.models.fixed.values()]
     held += [value for _, stepper in crew.steppers for states in stepper.states for value in states.values()]
+    held += [] if crew.average is None else crew.average.averages.values()
     climbs = crew.courses[0].trial.rule.climb is not None
     gradients = [*crew.models.parameters.values()] * (2 if climbs else 1)  # a climb keeps where it began
     own = {tensor.untyped_storage().data_ptr() for tensor in held}

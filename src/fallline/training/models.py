@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_map
 from ..problems import Problem
 from ..stacking import Draws, over_trials
 from .alike import Shares, constant_buffers, dropout_shares, places
+from .snapshots import Weights
 from .trial import Trial
 
 
@@ -104,6 +105,15 @@ class Models:
         except Exception:  # a metric may do what no stack can, and is cheap one by one
             each = (tree_map(lambda value, k=k: value[k], outputs) for k in range(len(self.draws)))
             return np.array([metric.mean(output, y) for output in each])
+
+    def weights(self, at: Mapping[str, Tensor] | None = None) -> list[Weights]:
+        """Copies of every trial's parameters and buffers, with the parameters `at` in place of those trained."""
+        apart = {**(self.parameters if at is None else at), **self.fixed}
+        return [
+            {name: value.detach()[k].clone() for name, value in apart.items()}
+            | {name: value.clone() for name, value in self.common.items()}
+            for k in range(len(self.draws))
+        ]
 
     def keep(self, trials: Sequence[int]) -> None:
         """Go on with these alone."""

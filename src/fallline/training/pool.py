@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any
 
 import cloudpickle
+import safetensors.torch
 
 from ..errors import FalllineError
 from ..problems import Problem
@@ -31,6 +32,7 @@ from ..rules.rule import Rule
 from .checkpoint import Saved, found
 from .course import Tell
 from .group import Ended
+from .snapshots import Snapshots
 from .trial import Trial
 
 KEY = "FALLLINE_WORKER_KEY"
@@ -139,9 +141,11 @@ class Pool:
         keep: Path | None,
         names: Sequence[str],
         may_start: Callable[[Sequence[int]], Sequence[int]],
+        snapshots: Snapshots | None = None,
     ) -> Iterator[Ended]:
         """Train the trials; those that a checkpoint holds first."""
-        waiting = self._tasks(trials, keep, names, may_start)
+        steps = None if snapshots is None else snapshots.steps
+        waiting = self._tasks(trials, keep, names, may_start, steps)
         busy = {connection for connection in self.connections if self._give(connection, waiting)}
         while busy:
             for connection in wait(list(busy)):
@@ -149,6 +153,9 @@ class Pool:
                 kind, content = self._hear(connection)
                 if kind == "point":
                     tell(*content)
+                elif kind == "snapshot" and snapshots is not None:
+                    index, step, weights = content
+                    snapshots.take(index, step, safetensors.torch.load(weights))
                 elif kind == "ended":
                     yield content
                 elif kind == "failed":
@@ -162,6 +169,7 @@ class Pool:
         keep: Path | None,
         names: Sequence[str],
         may_start: Callable[[Sequence[int]], Sequence[int]],
+        steps: frozenset[int] | None,
     ) -> Iterator[bytes]:
         """One trial after another, asked for only when a worker is free."""
         place = {name: index for index, name in enumerate(names)}
@@ -171,7 +179,7 @@ class Pool:
             index = order.popleft()
             if may_start([index]):
                 kept: Saved | None = saved.pop(index, None)
-                yield dumps((index, trials[index], names[index], keep, kept))
+                yield dumps((index, trials[index], names[index], keep, kept, steps))
 
     def _give(self, connection: Connection, waiting: Iterator[bytes]) -> bool:
         task = next(waiting, None)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..averages import StackedAverage
 from ..kernels.stacked import StackedStepper
 from ..problems import Arrays, Problem, derive, generator
 from ..stacking import CannotStack
@@ -23,8 +24,10 @@ from .compiling import TOLERANCE, WORTH_COMPILING, compiled
 from .course import Course
 from .crew import TIMED, WATCHED, Pause, State, augmented, synchronize, threads
 from .evaluate import Score, rows_without_gradients
+from .following import follow
 from .models import Models, possible
 from .replay import WORTH_RECORDING, CannotRecord, Replay
+from .snapshots import Weights
 
 Gradients = Mapping[str, Tensor | None]
 """Of every parameter by name."""
@@ -54,11 +57,16 @@ class Stack:
         """By the shape of a batch."""
         self.undisturbed = 0
         """Steps since a trial left."""
+        self.follower = problem.follow()
+        self.average = None if problem.average is None else StackedAverage(problem.average, self.models.parameters)
+        if self.average is not None and any(name.endswith("running_mean") for name in self.models.fixed):
+            raise CannotStack("batch norms learn the statistics of averaged weights in one model at a time.")
         self._open(0)
 
     def _open(self, at: int) -> None:
         """Stand before step `at` of the next epoch, no loss of which is known."""
         self.at = at
+        self.size = self.follower.batch_size(self.epoch)
         self.losses: list[Tensor] = []
         self.seen = np.empty((0, len(self.courses)))
         self.counts: list[int] = []
@@ -98,7 +106,7 @@ class Stack:
             self._open(0)
 
     def _train(self, pause: Pause) -> bool:
-        size, count = self.problem.batch_size, len(self.data)
+        size, count = self.size, len(self.data)
         began, first = perf_counter(), self.at
         try:
             while self.courses and self.at * size < count:
@@ -119,6 +127,8 @@ class Stack:
         x, y = self.batch(low, high)
         losses, gradients = (self.replay(x, y) or self.models.gradients)(x, y)
         self._update(self._uphill(gradients, x, y))
+        if self.average is not None and self.courses[0].steps < self.follower.steps:
+            self.average.update(self.models.parameters, self.courses[0].steps, self.follower.steps)
         self.at += 1
         self.undisturbed += 1
         self.losses.append(losses)
@@ -128,11 +138,12 @@ class Stack:
 
     def replay(self, x: Tensor, y: Tensor) -> Replay | None:
         """The step recorded, where batches of this size are still to come for long; compiled where that is wanted."""
-        size, shape = self.problem.batch_size, tuple(x.shape)
+        shape = tuple(x.shape)
         if shape not in self.replays:
-            whole = len(y if self.shared else y[0]) == size
-            left = self.problem.epochs - self.epoch
-            left = left * -(-len(self.data) // size) - self.at if whole else left
+            whole = len(y if self.shared else y[0]) == self.size
+            sizes = map(self.follower.batch_size, range(self.epoch, self.problem.epochs))
+            left = sum(size == self.size for size in sizes)
+            left = left * -(-len(self.data) // self.size) - self.at if whole else left
             compiling = self.compiled and whole and left >= WORTH_COMPILING
             if left < WORTH_RECORDING or self.undisturbed < (_SETTLED if compiling else _CALM):
                 return None
@@ -193,6 +204,8 @@ class Stack:
             self._equip(used)
         if used != self.used:
             raise CannotStack("which of the parameters have a gradient changes from step to step.")
+        if self.problem.schedule is not None:
+            follow(self.follower, self.courses, self.steppers)
         timed = self.courses[0].steps % TIMED == 1
         for part, stepper in self.steppers:
             started = perf_counter()
@@ -251,7 +264,7 @@ class Stack:
         self.drop(bad)
 
     def take(self, lr: float) -> list[float]:
-        size, count = self.problem.batch_size, len(self.data)
+        size, count = self.size, len(self.data)
         if self.at * size >= count:
             self.epoch += 1
             self._open(0)
@@ -274,6 +287,8 @@ class Stack:
         before = _by_rule(self.courses)
         self.courses = [self.courses[k] for k in kept]
         self.models.keep(kept)
+        if self.average is not None:
+            self.average.keep(kept)
         self.losses = [losses[kept] for losses in self.losses]
         self.seen, self.order_of = self.seen[:, kept], self.order_of[kept]
         self.replays, self.undisturbed = {}, 0
@@ -298,7 +313,9 @@ class Stack:
         return [Score(loss, metric) for loss, metric in (sums / len(split)).T.tolist()]
 
     def _evaluated(self) -> dict[str, Tensor] | None:
-        """The parameters to evaluate at, where any rule has others than it trains."""
+        """The parameters to evaluate at, where the problem or any rule has others than are trained."""
+        if self.average is not None and self.average.count:
+            return self.average.averages
         elsewhere = [(part, stepper) for part, stepper in self.steppers if stepper.evaluates_elsewhere]
         if not elsewhere:
             return None
@@ -309,12 +326,17 @@ class Stack:
                 at[name][part] = weights
         return at
 
+    def weights(self) -> list[Weights]:
+        return self.models.weights(self._evaluated())
+
     def state(self) -> State:
         tensors = self.models.state()
         for s, (_, stepper) in enumerate(self.steppers):
             tensors[f"rows.{s}"] = torch.from_numpy(stepper.rows)
             for i, states in enumerate(stepper.states):
                 tensors |= {f"state.{s}.{i}.{name}": value for name, value in states.items()}
+        if self.average is not None:
+            tensors |= {f"average.{name}": value for name, value in self.average.state().items()}
         losses = torch.stack(self.losses).double() if self.losses else torch.empty(0, len(self.courses))
         tensors |= {"losses": losses, "seen": torch.from_numpy(self.seen)}
         facts = {"epoch": self.epoch, "at": self.at, "counts": self.counts, "undisturbed": self.undisturbed}
@@ -333,6 +355,9 @@ class Stack:
             for i, states in enumerate(stepper.states):
                 for name, value in states.items():
                     value.copy_(tensors[f"state.{s}.{i}.{name}"])
+        if self.average is not None:
+            held = {name: value for name, value in tensors.items() if name.startswith("average.")}
+            self.average.load({name.removeprefix("average."): value for name, value in held.items()})
         self.models.load(tensors)
 
 

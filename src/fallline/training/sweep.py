@@ -31,9 +31,11 @@ def sweep(
 ) -> list[list[float]]:
     """The batch loss before each step, for every seed: step k is taken at `rates[k]`.
 
-    Weights, dropout and data order are those of a trial with that seed. A seed's sweep ends early when its loss is not
-    finite (that loss is the last), when `on_step` says so, or when the model fails on weights beyond all bounds.
+    Weights, dropout and data order are those of a trial with that seed; the problem's schedule is not followed. A
+    seed's sweep ends early when its loss is not finite (that loss is the last), when `on_step` says so, or when the
+    model fails on weights beyond all bounds.
     """
+    problem = problem.scheduled(None).averaged(None)
     courses = [Course(index, Trial(rule, settings, seed, "search")) for index, seed in enumerate(seeds)]
     losses: list[list[float]] = [[] for _ in seeds]
     if len(courses) > 1:

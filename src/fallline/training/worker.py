@@ -10,11 +10,13 @@ import sys
 from multiprocessing.connection import Client, Connection
 from typing import Any
 
+import safetensors.torch
 import torch
 
 from .course import Course
 from .group import Group
 from .pool import KEY
+from .snapshots import Snapshots, Weights
 
 
 def main() -> None:
@@ -33,13 +35,27 @@ def main() -> None:
             pass
 
 
-def _train(problem: Any, connection: Connection, index: int, trial: Any, name: str, keep: Any, saved: Any) -> None:
+def _train(
+    problem: Any,
+    connection: Connection,
+    index: int,
+    trial: Any,
+    name: str,
+    keep: Any,
+    saved: Any,
+    steps: frozenset[int] | None,
+) -> None:
     def tell(index: int, point: Any) -> None:
         connection.send(("point", (index, point)))
 
+    def take(index: int, step: int, weights: Weights) -> None:
+        # as bytes: PyTorch would send tensors by shared memory, which is gone when this process is
+        connection.send(("snapshot", (index, step, safetensors.torch.save(weights))))
+
     # during a trial the other side says nothing: whatever can be read is that it has gone
     course = {index: Course(index, trial)}
-    group = Group(problem, course, [[index]], {index: name}, keep, tell, stop=connection.poll)
+    snapshots = None if steps is None else Snapshots(steps, take)
+    group = Group(problem, course, [[index]], {index: name}, keep, tell, stop=connection.poll, snapshots=snapshots)
     try:
         for ended in group.run(saved):
             connection.send(("ended", ended))

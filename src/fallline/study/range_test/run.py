@@ -46,8 +46,9 @@ def lr_range(
     with `steps` mini-batches each. `low` and `high` default to the rule's search range, ten times wider on each side.
     `progress` shows a bar on stderr (default: when that is a terminal).
 
-    The user's model, data and random state are left as they were. Ctrl-C keeps what was swept and returns it as a
-    result that is not `complete`. Raises `InputError` before any training for whatever cannot be run.
+    The problem's schedule is not followed. The user's model, data and random state are left as they were. Ctrl-C keeps
+    what was swept and returns it as a result that is not `complete`. Raises `InputError` before any training for
+    whatever cannot be run.
     """
     if isinstance(problem, str):
         problem = load_problem(problem)
