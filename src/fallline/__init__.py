@@ -3,6 +3,7 @@
     opt = fallline.optim.AdamW(model.parameters(), lr=3e-4)          # drop-in
     result = fallline.compare("digits", rules=["sgd", "adamw"])      # a fair comparison
     result.report("report.html")
+    run = fallline.train("digits", "adamw", schedule="warmup(5%) > cosine", out="runs/digits")
 
 Everything named in `__all__` is public; it is imported when it is first used.
 """
@@ -13,9 +14,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import augmentation as augmentation
+    from . import averages as averages
+    from . import ensembles as ensembles
+    from . import layers as layers
+    from . import models as models
     from . import optim as optim
+    from . import penalties as penalties
     from . import problems as problems
     from . import rules as rules
+    from . import schedules as schedules
+    from . import transfer as transfer
     from .errors import FalllineError as FalllineError
     from .errors import InputError as InputError
     from .errors import RecordError as RecordError
@@ -24,6 +33,8 @@ if TYPE_CHECKING:
     from .rules import modifier as modifier
     from .rules import rule as rule
     from .rules import where as where
+    from .runs import Run as Run
+    from .runs import train as train
     from .study import Result as Result
     from .study import compare as compare
     from .study import lr_range as lr_range
@@ -38,14 +49,24 @@ _HOME = {
     "RecordError": "errors",
     "Result": "study",
     "RuleError": "errors",
+    "Run": "runs",
+    "augmentation": "",
+    "averages": "",
     "compare": "study",
+    "ensembles": "",
+    "layers": "",
     "lr_range": "study",
+    "models": "",
     "modifier": "rules",
     "optim": "",
+    "penalties": "",
     "problems": "",
     "resume": "study",
     "rule": "rules",
     "rules": "",
+    "schedules": "",
+    "train": "runs",
+    "transfer": "",
     "where": "rules",
 }
 

@@ -1,0 +1,8 @@
+"""`python -m fallline`, which is also how `torchrun` starts it."""
+
+from __future__ import annotations
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Several processes share a run: the numbers of one process, one that writes, a resume, bytes counted."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fallline.runs import train
+from fallline.runs.feed import Share
+
+from . import problems
+from .children import together
+
+OPTIONS: dict[str, Any] = {"rule": "adamw", "lr": 0.01, "average": "ema(0.9)", "schedule": "cosine"}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+@pytest.mark.parametrize("size", [1, 2, 10, 16])
+def test_shares_are_even_and_make_up_the_batch(count: int, size: int) -> None:
+    batch = torch.arange(size)
+    shares = [Share(rank, count) for rank in range(count)]
+    parts = [share(batch)[: share.examples(size)] for share in shares]
+    assert torch.equal(torch.cat(parts), batch)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    assert all(len(share(batch)) for share in shares)
+
+
+def test_two_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
+    children = together("plain", tmp_path, **OPTIONS)
+    assert [child.end() for child in children] == [0, 0]
+    alone = train(problems.plain(), **OPTIONS)
+    shared = load_file(tmp_path / "model.safetensors")
+    for name, value in alone.model.state_dict().items():
+        torch.testing.assert_close(shared[name], value, rtol=1e-4, atol=1e-5)
+    rows = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [row.step for row in alone.history]
+    for row, mine in zip(rows[1:], alone.history[1:], strict=True):
+        assert row["valid_loss"] == pytest.approx(mine.valid_loss, rel=1e-4)
+        assert row["train_loss"] == pytest.approx(mine.train_loss, rel=1e-4)
+        assert row["valid_metric"] == pytest.approx(mine.valid_metric)
+
+
+@pytest.mark.slow
+def test_processes_that_are_killed_go_on_undisturbed(tmp_path: Path) -> None:
+    for child in together("signs", tmp_path / "a", **OPTIONS):
+        assert child.end() == 0
+    children = together("signs", tmp_path / "b", **OPTIONS)
+    children[0].checkpoints(4)
+    for child in children:
+        child.kill()
+    for child in together("signs", tmp_path / "b", **OPTIONS):
+        assert child.end() == 0
+    first, second = (load_file(tmp_path / name / "model.safetensors") for name in "ab")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert losses(tmp_path / "a") == losses(tmp_path / "b")
+
+
+def losses(out: Path) -> list[tuple[float, float]]:
+    """The losses of a history."""
+    rows = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
+    return [(row["train_loss"], row["valid_loss"]) for row in rows]
+
+
+PROBLEM = """
+import torch
+from torch import nn
+import fallline
+
+x = torch.randn(60, 4, generator=torch.Generator().manual_seed(0))
+problem = fallline.Problem(lambda: nn.Linear(4, 2), train=(x, (x[:, 0] > 0).long()), epochs=2, batch_size=8)
+"""
+
+
+@pytest.mark.slow
+def test_torchrun_shares_a_run_and_reports_the_bytes(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(PROBLEM)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    started = subprocess.run(
+        [*torchrun, "-m", "fallline", "train", "mine.py", "--out", "run", "--json"],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert started.returncode == 0, started.stderr
+    told = json.loads(started.stdout)  # by one of the two alone
+    assert told["processes"] == 2
+    assert told["bytes_per_update"] == 4 * (4 * 2 + 2)  # a float for every parameter
