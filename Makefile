@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-slow lint types unit bench bench-gpu stubs docs clean
+.PHONY: demo test test-slow lint types unit bench bench-gpu reproductions stubs docs clean
 
 demo: $(READY)
 	$(BIN)/fallline compare digits --out results
@@ -29,6 +29,9 @@ bench: $(READY)
 
 bench-gpu: $(READY)
 	$(BIN)/python -m benchmarks.gpu
+
+reproductions: $(READY)
+	$(BIN)/python -m reproductions
 
 stubs: $(READY)
 	$(BIN)/python -m fallline.optim.stubs
