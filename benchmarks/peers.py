@@ -70,8 +70,10 @@ def _kept(params: Sequence[torch.Tensor], optimizer: torch.optim.Optimizer) -> S
     gradients = [p.grad for p in params]
 
     def step() -> None:
-        optimizer.step()
-        for p, g in zip(params, gradients, strict=True):
-            p.grad = g
+        try:
+            optimizer.step()
+        finally:
+            for p, g in zip(params, gradients, strict=True):
+                p.grad = g
 
     return step

@@ -24,7 +24,7 @@ class Given:
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """A PyTorch function (or, by its name, a method) that no kernel has, with its arguments.
+    """A PyTorch function (or, by its name, a method) that no kernel has, with its arguments: values, or other calls.
 
     It `stacks` when the tensors of equal shape may be stacked along a new first dimension and it be called once.
     """
@@ -45,12 +45,25 @@ class Call:
         """Call it, with `look_up(name)` for the values that it takes."""
 
         def given(leaf: Any) -> Any:
-            return look_up(leaf.name) if isinstance(leaf, Given) else leaf
+            if isinstance(leaf, Given):
+                return look_up(leaf.name)
+            return leaf.run(look_up) if isinstance(leaf, Call) else leaf
 
         args, kwargs = map_aggregate(self.args, given), map_aggregate(self.kwargs, given)
         if isinstance(self.function, str):
             return getattr(args[0], self.function)(*args[1:], **kwargs)
         return self.function(*args, **kwargs)
+
+    def within(self, inner: Mapping[str, Call]) -> Call:
+        """The call with those named made inside of it."""
+
+        def given(leaf: Any) -> Any:
+            return inner.get(leaf.name, leaf) if isinstance(leaf, Given) else leaf
+
+        args, kwargs = map_aggregate(self.args, given), map_aggregate(self.kwargs, given)
+        takes = [taken for name in self.takes for taken in (inner[name].takes if name in inner else (name,))]
+        stacks = self.stacks and all(call.stacks for call in inner.values())
+        return Call(self.function, args, kwargs, stacks, tuple(dict.fromkeys(takes)))
 
 
 @dataclass(frozen=True)

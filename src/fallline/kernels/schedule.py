@@ -5,13 +5,14 @@ Which pass makes what is told in `goals.py`, when a value can be had in `stages.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
 from .extent import DOMAINS, Extent
 from .goals import Goal, Goals
-from .operation import Operation, UnknownOperation, Value
+from .operation import Call, Operation, UnknownOperation, Value
 from .plan import Plan
 from .program import Apply, Array, Copy, Layout, Pass, Program, Reduction, Round, Source, Step
 from .stages import in_memory
@@ -32,7 +33,7 @@ def program(plan: Plan, rereads: bool = True) -> Program:
     """
     if any(op.op == "when" for op in plan.operations):
         raise UnknownOperation("a choice that is not made")
-    made = Goals(_in_sums(plan), rereads)
+    made = Goals(_nested(_in_sums(plan)), rereads)
     steps = tuple(_Steps(made).all())
     return Program(_layout(made.plan, steps), steps, plan.dimensions, plan.general)
 
@@ -56,6 +57,22 @@ def _as_sum(plan: Plan, op: Operation) -> Iterator[Operation]:
         yield Operation(made := f"{op.name}_count{fact[1:]}", "div", (count, fact), "scalar")
         count = made
     yield replace(op, op="div", args=(name, count))
+
+
+def _nested(plan: Plan) -> Plan:
+    """The plan with calls whose results one other call takes, and nothing else, made inside of that one."""
+    uses = Counter(taken for op in plan.operations for taken in (op.call.takes if op.call else op.args))
+    uses.update(plan.outputs)
+    takers = Counter(taken for op in plan.operations if op.call for taken in op.call.takes)
+    once = {op.name for op in plan.operations if op.call and uses[op.name] == takers[op.name] == 1}
+    calls: dict[str, Call] = {}
+    kept = []
+    for op in plan.operations:
+        if op.call is not None:
+            calls[op.name] = op.call.within({name: calls[name] for name in op.call.takes if name in once})
+        if op.name not in once:
+            kept.append(op if op.call is None else replace(op, call=calls[op.name]))
+    return replace(plan, operations=tuple(kept))
 
 
 class _Steps:

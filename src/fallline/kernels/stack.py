@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -114,7 +114,7 @@ class Stack:
         """What a function gives for one tensor."""
         with ops.drawn_for(self.places[k]):
             return step.call.run(
-                lambda name: numbers[name][k] if name in numbers else tree_map(lambda x: x[k], tensors[name])
+                lambda name: numbers[name][k] if name in numbers else _each(lambda x: x[k], tensors[name])
             )
 
     def _alike(self, numbers: Sequence[Any]) -> bool:
@@ -138,7 +138,7 @@ class Stack:
             value = value[:, 0].reshape(self.count, *shape_of("columns", self.view))
         if source.boolean:
             return value != 0
-        return tree_map(lambda x: x.to(self.form.dtype) if x.is_floating_point() else x, value)
+        return _each(lambda x: x.to(self.form.dtype) if x.is_floating_point() else x, value)
 
     def _stacked(self, name: str) -> Tensor:
         members = self.members[name]
@@ -180,8 +180,15 @@ def _is_number(source: Source) -> bool:
     return source.extent in ("number", "scalar")
 
 
+def _each(function: Callable[[Any], Any], value: Any) -> Any:
+    """The function of a tensor, or of each in a structure of them."""
+    return function(value) if isinstance(value, Tensor) else tree_map(function, value)
+
+
 def _together(made: Sequence[Any]) -> Any:
     """What a function gave for each tensor, stacked; numbers and other things in a list."""
+    if isinstance(made[0], Tensor):
+        return made[0].unsqueeze(0) if len(made) == 1 else torch.stack(tuple(made))
     if len(made) == 1:
         return tree_map(lambda x: x.unsqueeze(0) if isinstance(x, Tensor) else [x], made[0])
     return tree_map(lambda *x: torch.stack(x) if isinstance(x[0], Tensor) else [*x], *made)

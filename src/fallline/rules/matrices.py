@@ -18,7 +18,7 @@ from torch import Tensor
 from . import ops
 from .ops import traceable
 
-_SMALL = 64
+_SMALL = 128
 """Shorter sides are iterated as fast, or faster, in single precision."""
 
 
@@ -30,7 +30,7 @@ def orthogonalized(
 
     Each of `steps` takes the singular values, first brought below 1, through the polynomial a s + b s^3 + c s^5 (Jordan
     et al. 2024, "Muon: An optimizer for hidden layers in neural networks"). Single precision is iterated in bfloat16,
-    as the method's authors do it, where the smaller side has at least 64.
+    as the method's authors do it, where the smaller side has at least 128.
     """
     if not x.numel():
         return x
