@@ -15,7 +15,8 @@ import torch
 from rich.console import Console
 
 from . import peers
-from .steps import Place, Row, measure, table
+from .step_rows import Row, table
+from .steps import Place, measure
 from .timing import machine
 
 MODELS = ("ResNet-18", "GPT-2 small")
