@@ -39,8 +39,8 @@ BUDGET = 6.0
 """Seconds for a rule on a model, about."""
 LONGEST = 8.0
 """Seconds a step above which a model is too large for a rule's measurement."""
-COMPILED = 40.0
-"""Seconds that a first step may take, to be compiled."""
+COMPILED, OURS_COMPILED = 60.0, 4.0
+"""Seconds that a peer's first step, and ours, may take on top, to be compiled."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,12 @@ def measure(
 def _row(rule: str, model: str, params: list[torch.Tensor], place: Place) -> Row | None:
     length = sum(p.numel() for p in params)
     our_step = peers.ours(rule, params)
-    if _seconds(our_step, place.wait) > LONGEST:
+    if _seconds(our_step, place.wait, OURS_COMPILED) > LONGEST:
         return None
     alone = {}
     for name, make in peers.peers(rule, params):
         try:
-            alone[name] = _seconds(make(), place.wait)
+            alone[name] = _seconds(make(), place.wait, COMPILED)
         except (TypeError, RuntimeError, ValueError, NotImplementedError):
             continue  # the class has no such way, or not for such tensors
         gc.collect()
@@ -105,7 +105,7 @@ def _row(rule: str, model: str, params: list[torch.Tensor], place: Place) -> Row
     )
 
 
-def _seconds(step: Callable[[], object], wait: Callable[[], None]) -> float:
+def _seconds(step: Callable[[], object], wait: Callable[[], None], compiled: float) -> float:
     """A look at how long a step takes once it is warm; of one that takes very long, the first is told."""
     for _ in range(3):
         wait()
@@ -113,7 +113,7 @@ def _seconds(step: Callable[[], object], wait: Callable[[], None]) -> float:
         step()
         wait()
         seconds = time.perf_counter() - start
-        if seconds > COMPILED:
+        if seconds > compiled + LONGEST:
             break
     return seconds
 

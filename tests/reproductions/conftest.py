@@ -5,8 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from reproductions.claim import Claim, Source
+from reproductions.claim import Claim, Source, claims
 from reproductions.finding import above, exactly, measured, points
+
+from fallline.rules import REGISTRY
+from fallline.rules.composition import MODIFIERS, SETTINGS
+
+# what claims define for themselves is not among what the package offers, of which other tests take stock
+_REGISTRIES = [(registry, dict(registry)) for registry in (REGISTRY, MODIFIERS, SETTINGS)]
+claims()
+for _registry, _before in _REGISTRIES:
+    _registry.clear()
+    _registry.update(_before)
 
 
 @pytest.fixture
