@@ -82,7 +82,7 @@ def table(rows: list[Row]) -> str:
             "| of streaming | GB/s |"
         )
         parts.append("| --- |" + " ---: |" * (len(peers.COLUMNS) + 4))
-        for row in (r for r in rows if r.model == model):
+        for row in sorted((r for r in rows if r.model == model), key=lambda row: row.rule):
             shares = [row.share(column) for column in peers.COLUMNS]
             cells = [row.rule, f"{row.ours.seconds * scale:.1f}", *shares, f"**{row.ratio:.2f}**"]
             parts.append("| " + " | ".join([*cells, f"{row.of_stream:.0%}", f"{row.bandwidth / 1e9:.0f}"]) + " |")
@@ -97,7 +97,9 @@ def left_out(rows: list[Row], rules: list[str], models: list[str], longest: floa
         measured = {row.rule for row in rows if row.model == model}
         missing = [rule for rule in rules if rule not in measured]
         if missing:
-            lines.append(f"- {model}: not measured, a step takes over {longest:.0f} s: {', '.join(missing)}")
+            lines.append(
+                f"- {model}: not in the table (where a step takes over {longest:.0f} s, none is): {', '.join(missing)}"
+            )
     return lines
 
 

@@ -151,13 +151,15 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--no-write", action="store_true", help="print the table and leave RESULTS.md as it is")
     parser.add_argument("--go-on", action="store_true", help="keep what an interrupted benchmark has measured")
+    parser.add_argument("--page-only", action="store_true", help="write the page of what was measured so far")
     given = parser.parse_args()
     console = Console(stderr=True)
     KEPT.parent.mkdir(exist_ok=True)
-    if not given.go_on:
+    if not (given.go_on or given.page_only):
         KEPT.unlink(missing_ok=True)
     rows = [Row.from_json(line) for line in KEPT.read_text().splitlines()] if KEPT.exists() else []
-    for row in measure(given.rules, given.models, known={(row.rule, row.model) for row in rows}):
+    known = {(row.rule, row.model) for row in rows}
+    for row in () if given.page_only else measure(given.rules, given.models, known=known):
         rows.append(row)
         with KEPT.open("a") as file:
             print(row.to_json(), file=file)
