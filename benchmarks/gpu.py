@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 
 from . import peers
-from .step_rows import Row, table
+from .step_rows import Row, table, verdict
 from .steps import Place, measure
 from .timing import machine
 
@@ -40,9 +40,7 @@ def verdicts(rows: list[Row]) -> list[str]:
     for path, beside, limit in (("fused", fused, LIMIT_FUSED), ("foreach", foreach, LIMIT_FOREACH)):
         if beside:
             share, worst = max(((row.ours.ratio(row.peers[path]), row) for row in beside), key=lambda pair: pair[0])
-            met = "met" if share <= limit else "not met"
-            where = f"({worst.rule}, {worst.model})"
-            lines.append(f"- at most {limit} times torch.optim's {path} path: {share:.2f} at worst {where}: {met}")
+            lines.append(verdict(f"at most {limit} times torch.optim's {path} path", share, limit, worst))
     return lines
 
 

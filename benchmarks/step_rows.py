@@ -108,23 +108,23 @@ def verdicts(rows: list[Row], cold: float, cached: float) -> list[str]:
     worst = max(rows, key=lambda row: row.ratio)
     adam = [r for r in rows if r.model == "ResNet-18" and r.rule in ADAM_FAMILY and "default" in r.peers]
     large = [r for r in rows if r.model == "GPT-2 small"]
-    lines = [_verdict(f"at most {LIMIT_PEER} times the fastest peer, everywhere", worst.ratio, LIMIT_PEER, worst)]
+    lines = [verdict(f"at most {LIMIT_PEER} times the fastest peer, everywhere", worst.ratio, LIMIT_PEER, worst)]
     above = [f"{row.rule} ({row.model}, {row.ratio:.2f})" for row in rows if row.ratio > LIMIT_PEER]
     if above:
         lines.append(f"- above it: {len(above)} of {len(rows)}: {', '.join(above)}")
     if adam:
         slowest = max(adam, key=lambda row: row.ours.ratio(row.peers["default"]))
         share = slowest.ours.ratio(slowest.peers["default"])
-        lines.append(_verdict(f"Adam family at most {LIMIT_ADAM} times the default path", share, LIMIT_ADAM, slowest))
+        lines.append(verdict(f"Adam family at most {LIMIT_ADAM} times the default path", share, LIMIT_ADAM, slowest))
     if large:
         least = min(large, key=lambda row: row.of_stream)
         text = f"at least {LIMIT_STREAM:.0%} of the streaming kernel's bandwidth"
-        lines.append(_verdict(text, -least.of_stream, -LIMIT_STREAM, least))
+        lines.append(verdict(text, -least.of_stream, -LIMIT_STREAM, least))
     lines.append(f"- first step cold at most 1.5 s: {cold:.2f} s ({'met' if cold <= 1.5 else 'not met'})")
     lines.append(f"- first step from the cache at most 0.5 s: {cached:.2f} s ({'met' if cached <= 0.5 else 'not met'})")
     return lines
 
 
-def _verdict(target: str, reached: float, limit: float, row: Row) -> str:
+def verdict(target: str, reached: float, limit: float, row: Row) -> str:
     met = "met" if reached <= limit else "not met"
     return f"- {target}: {abs(reached):.2f} at worst ({row.rule}, {row.model}): {met}"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fallline import cli
 from fallline.rules import REGISTRY
+from tests.command_line import caller
 
 PROBLEM = """
 import torch
@@ -35,17 +35,8 @@ def call(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "170")
 
-    def call(*args):
-        monkeypatch.setattr(sys, "argv", ["fallline", *map(str, args)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            status = ended.code or 0
-        return status, *capsys.readouterr()
-
     before = dict(REGISTRY)
-    yield call
+    yield caller(capsys, monkeypatch)
     REGISTRY.clear()
     REGISTRY.update(before)
 

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from fallline import cli
+from tests.command_line import caller
 
 PROBLEM = """
 import os
@@ -45,16 +45,7 @@ def call(capsys, monkeypatch, tmp_path):
     (tmp_path / "my_model.py").write_text(PROBLEM)
     (tmp_path / "a_file").write_text("")
 
-    def call(*args):
-        monkeypatch.setattr(sys, "argv", ["fallline", "lr-range", *map(str, args)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            status = ended.code or 0
-        return status, *capsys.readouterr()
-
-    return call
+    return caller(capsys, monkeypatch, "lr-range")
 
 
 def test_a_suggestion_for_ones_own_problem_and_rule(call, tmp_path):

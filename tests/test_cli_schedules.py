@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from fallline import cli
 from fallline.schedules import REGISTRY
+from tests.command_line import caller
 
 PROBLEM = """
 import torch
@@ -28,16 +28,7 @@ def call(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("COLUMNS", "170")
     (tmp_path / "mine.py").write_text(PROBLEM)
 
-    def call(*args):
-        monkeypatch.setattr(sys, "argv", ["fallline", *map(str, args)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            status = ended.code or 0
-        return status, *capsys.readouterr()
-
-    return call
+    return caller(capsys, monkeypatch)
 
 
 def test_schedules_are_listed_with_how_to_write_them(call):

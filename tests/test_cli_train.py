@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fallline import cli
+from tests.command_line import caller
 
 PROBLEM = """
 import torch
@@ -30,16 +30,7 @@ def call(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(PROBLEM)
 
-    def call(*args):
-        monkeypatch.setattr(sys, "argv", ["fallline", "train", "mine.py", *map(str, args)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            status = ended.code or 0
-        return status, *capsys.readouterr()
-
-    return call
+    return caller(capsys, monkeypatch, "train", "mine.py")
 
 
 def test_a_run_prints_its_scores_and_what_to_look_at_next(call, tmp_path):

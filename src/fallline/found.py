@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -18,3 +18,10 @@ def public(package: str, path: Iterable[str]) -> dict[str, Any]:
                 raise ImportError(f"{package} has two things named {name}.")
             found[name] = getattr(module, name)
     return dict(sorted(found.items()))
+
+
+def named(package: str, found: Mapping[str, Any], name: str) -> Any:
+    """One of them, for the package's `__getattr__`. Raises `AttributeError`, with all names, where there is none."""
+    if name in found:
+        return found[name]
+    raise AttributeError(f"{package} has no {name!r}. It has {', '.join(found)}.")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 
-from fallline import cli, ensembles
+from fallline import ensembles
 from fallline.training import evaluate
 from fallline.training.alone import Alone
+from tests.command_line import caller
 
 PROBLEM = """
 import torch
@@ -32,16 +32,7 @@ def call(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("COLUMNS", "170")
     (tmp_path / "mine.py").write_text(PROBLEM)
 
-    def call(*args):
-        monkeypatch.setattr(sys, "argv", ["fallline", "ensemble", *map(str, args)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            status = ended.code or 0
-        return status, *capsys.readouterr()
-
-    return call
+    return caller(capsys, monkeypatch, "ensemble")
 
 
 @pytest.mark.parametrize("kind", ["snapshot", "independent", "fge"])

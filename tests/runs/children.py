@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import socket
 from collections.abc import Sequence
@@ -12,11 +11,9 @@ from typing import Any
 import torch
 
 from fallline.runs import checkpoint, loop, train
+from tests.child import Child
 
 from . import problems
-
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload([__name__])
 
 
 def run(problem: str, out: str, options: dict[str, Any], environment: dict[str, str], told: int) -> None:
@@ -35,43 +32,21 @@ def run(problem: str, out: str, options: dict[str, Any], environment: dict[str, 
     train(getattr(problems, problem)(), out=out, save_every=0.0, progress=False, **options)
 
 
-class Child:
-    """A process that trains; one that has imported everything already is forked for it."""
+class Run(Child):
+    """A process that trains, and tells of every checkpoint."""
 
     def __init__(self, problem: str, out: Path, environment: dict[str, str] | None = None, **options: Any) -> None:
-        self.reader, writer = CONTEXT.Pipe(duplex=False)
-        self.process = CONTEXT.Process(target=_begin, args=(problem, str(out), options, environment or {}, writer))
-        self.process.start()
-        writer.close()
-
-    def checkpoints(self, count: int) -> int:
-        """Wait until it has written so many, or has ended; returns how many it told of."""
-        seen = 0
-        while seen < count and (got := os.read(self.reader.fileno(), count - seen)):
-            seen += len(got)
-        return seen
-
-    def kill(self) -> None:
-        """SIGKILL, and wait for its end."""
-        self.process.kill()
-        self.process.join()
-        self.reader.close()
-
-    def end(self) -> int | None:
-        """Wait for its end; the exit status."""
-        self.process.join()
-        self.reader.close()
-        return self.process.exitcode
+        super().__init__(_begin, problem, str(out), options, environment or {})
 
 
-def together(problem: str, out: Path, count: int = 2, **options: Any) -> list[Child]:
+def together(problem: str, out: Path, count: int = 2, **options: Any) -> list[Run]:
     """Processes that share a run, as `torchrun` would start them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(count)}
     ranks: Sequence[dict[str, str]] = [{**place, "RANK": str(k), "LOCAL_RANK": str(k)} for k in range(count)]
-    return [Child(problem, out, rank, **options) for rank in ranks]
+    return [Run(problem, out, rank, **options) for rank in ranks]
 
 
 def _begin(problem: str, out: str, options: dict[str, Any], environment: dict[str, str], writer: Any) -> None:

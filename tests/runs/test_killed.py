@@ -14,7 +14,7 @@ from fallline.errors import InputError
 from fallline.runs import train
 
 from . import problems
-from .children import Child
+from .children import Run
 from .test_resume import WAYS, numbers
 
 
@@ -23,8 +23,8 @@ def test_killed_and_gone_on_is_undisturbed(tmp_path: Path) -> None:
 
 
 def test_a_directory_in_which_another_process_trains_is_refused(tmp_path: Path) -> None:
-    child = Child("signs", tmp_path, epochs=100_000)
-    assert child.checkpoints(1) == 1
+    child = Run("signs", tmp_path, epochs=100_000)
+    assert child.told(1) == 1
     with pytest.raises(InputError, match="another process is training"):
         train(problems.signs(), epochs=100_000, out=tmp_path)
     child.kill()
@@ -45,8 +45,8 @@ def killed_again_and_again(out: Path, way: str, instants: list[int], draws: rand
     name, options = WAYS[way]
     killed = 0
     for instant in instants:
-        child = Child(name, out, **options)
-        killed += child.checkpoints(instant) == instant
+        child = Run(name, out, **options)
+        killed += child.told(instant) == instant
         if draws is not None:
             time.sleep(draws.random() * 0.02)
         child.kill()

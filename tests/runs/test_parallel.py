@@ -53,7 +53,7 @@ def test_processes_that_are_killed_go_on_undisturbed(tmp_path: Path) -> None:
     for child in together("signs", tmp_path / "a", **OPTIONS):
         assert child.end() == 0
     children = together("signs", tmp_path / "b", **OPTIONS)
-    children[0].checkpoints(4)
+    children[0].told(4)
     for child in children:
         child.kill()
     for child in together("signs", tmp_path / "b", **OPTIONS):

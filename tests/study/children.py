@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from fallline.problems import Problem, linear, whole
 from fallline.study import compare
 from fallline.training import Point, checkpoint, train
+from tests.child import Child
 
 OPTIONS: dict[str, Any] = {"rules": ["sgd", "adam"], "trials": 4, "seeds": 1, "progress": False}
 
@@ -53,39 +53,11 @@ def run(out: str, searched: bool, often: bool, options: dict[str, Any], told: in
     compare(problem(searched), out=out, _train=telling, **{**OPTIONS, **options})
 
 
-class Child:
-    """A process that compares; one that has imported everything already is forked for it.
-
-    With `often` it writes a checkpoint after every step.
-    """
+class Study(Child):
+    """A process that compares, and tells of every epoch. With `often` it writes a checkpoint after every step."""
 
     def __init__(self, out: Path, searched: bool = False, often: bool = False, **options: Any) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
-        self.reader, writer = context.Pipe(duplex=False)
-        self.process = context.Process(target=_begin, args=(str(out), searched, often, options, writer))
-        self.process.start()
-        writer.close()
-
-    def epochs(self, count: int) -> int:
-        """Wait until it has trained so many epochs, or has ended; returns how many it told of."""
-        seen = 0
-        while seen < count and (got := os.read(self.reader.fileno(), count - seen)):
-            seen += len(got)
-        return seen
-
-    def kill(self) -> None:
-        """SIGKILL, and wait for its end."""
-        self.process.kill()
-        self.process.join()
-        self.reader.close()
-
-    def end(self) -> int | None:
-        """Wait for its end; its exit status."""
-        self.epochs(10**9)
-        self.process.join()
-        self.reader.close()
-        return self.process.exitcode
+        super().__init__(_begin, str(out), searched, often, options)
 
 
 def _begin(out: str, searched: bool, often: bool, options: dict[str, Any], writer: Any) -> None:

@@ -12,7 +12,7 @@ from fallline.study import Result, compare
 from fallline.study.conduct import CHECKPOINTS
 from fallline.study.record.record import Record
 
-from .children import OPTIONS, Child, numbers, problem
+from .children import OPTIONS, Study, numbers, problem
 
 WAYS: dict[str, dict[str, Any]] = {
     "one by one": {"stack": "off", "processes": 1},
@@ -41,8 +41,8 @@ def killed_again_and_again(out: Path, instants: list[int], searched: bool = Fals
     """Kill a comparison after so many epochs, and the one that goes on with it, ...; returns how many were killed."""
     killed = 0
     for instant in instants:
-        child = Child(out, searched, often=True, **options)
-        ended = child.epochs(instant) < instant
+        child = Study(out, searched, often=True, **options)
+        ended = child.told(instant) < instant
         child.kill()
         before = recorded(out)
         killed += not ended

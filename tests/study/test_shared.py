@@ -19,15 +19,15 @@ from fallline.study.record.record import Record
 from fallline.study.work import Work
 from fallline.training import Trial
 
-from .children import OPTIONS, Child, numbers, problem
+from .children import OPTIONS, Study, numbers, problem
 from .standins import Problem, Training, closeness
 
 ONE_BY_ONE: dict[str, Any] = {"stack": "off", "processes": 1}
 
 
 def test_two_processes_share_the_work_and_do_nothing_twice(tmp_path: Path) -> None:
-    children = [Child(tmp_path, trials=8, **ONE_BY_ONE) for _ in range(2)]
-    told = [child.epochs(10**9) for child in children]
+    children = [Study(tmp_path, trials=8, **ONE_BY_ONE) for _ in range(2)]
+    told = [child.told(10**9) for child in children]
     assert [child.end() for child in children] == [0, 0]
     # 2 rules, 8 search trials, a tuned and a default run: 20 trials of 5 points each
     assert sum(told) == 100
@@ -39,8 +39,8 @@ def test_two_processes_share_the_work_and_do_nothing_twice(tmp_path: Path) -> No
 
 def test_what_a_killed_process_had_begun_is_taken_over(tmp_path: Path) -> None:
     options: dict[str, Any] = {"trials": 9, "pruner": "halving", "stack": 5}
-    children = [Child(tmp_path, **options) for _ in range(2)]
-    children[0].epochs(6)
+    children = [Study(tmp_path, **options) for _ in range(2)]
+    children[0].told(6)
     children[0].kill()
     assert children[1].end() == 0
     result = Result.load(tmp_path)
@@ -100,11 +100,11 @@ def test_a_bracket_is_trained_by_one_process(tmp_path: Path) -> None:
 def test_three_processes_of_which_one_is_killed_now_and_then(tmp_path: Path) -> None:
     draws = random.Random(1)
     options: dict[str, Any] = {"trials": 24, "sampler": "tpe", "batch": 6, **ONE_BY_ONE}
-    children = [Child(tmp_path, **options) for _ in range(3)]
+    children = [Study(tmp_path, **options) for _ in range(3)]
     for _ in range(8):
         victim = draws.randrange(3)
-        children[victim].epochs(draws.randrange(1, 20))
+        children[victim].told(draws.randrange(1, 20))
         children[victim].kill()
-        children[victim] = Child(tmp_path, **options)
+        children[victim] = Study(tmp_path, **options)
     assert [child.end() for child in children] == [0, 0, 0]
     assert numbers(Result.load(tmp_path)) == numbers(compare(problem(), **{**OPTIONS, **options}))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from contextlib import contextmanager
 from itertools import chain
 
@@ -19,8 +17,9 @@ from fallline.study import compare
 from fallline.training import Execution, Outcome, Trial, evaluate, train
 from fallline.training.alone import Alone
 from fallline.training.course import Course
-from fallline.training.stack import Stack
 from fallline.training.sweep import sweep
+
+from .stopping import stop_every, train_in_pieces
 
 ALONE = Execution()
 
@@ -136,27 +135,8 @@ def test_a_trial_of_sam_is_a_plain_loop_with_a_closure(make):
 def test_stopped_between_steps_it_ends_with_the_same_bits(make, tmp_path, monkeypatch, execution):
     every, problem = trials(["ema(adamw)", "lookahead(sgd)", "sam(momentum)"]), make(epochs=3)
     undisturbed = run(problem, every, execution)
-    steps = iter(range(10**6))
-    for kind in (Alone, Stack):
-
-        def until_ctrl_c(self, pause, advance=kind.advance):
-            whole = advance(self, lambda: next(steps) % 7 == 6)
-            if not whole:
-                os.kill(os.getpid(), signal.SIGINT)
-            return whole
-
-        monkeypatch.setattr(kind, "advance", until_ctrl_c)
-    finished: dict[int, Outcome] = {}
-    for _ in range(200):
-        left = [k for k in range(len(every)) if k not in finished]
-        if not left:
-            break
-        names = [f"trial {k}" for k in left]
-        try:
-            for ended in train(problem, [every[k] for k in left], execution=execution, keep=tmp_path, names=names):
-                finished.update((left[place], outcome) for place, outcome in ended)
-        except KeyboardInterrupt:
-            pass
+    stop_every(7, monkeypatch)
+    finished = train_in_pieces(problem, every, tmp_path, execution=execution)
     assert {k: numbers(v).tolist() for k, v in finished.items()} == {
         k: numbers(v).tolist() for k, v in undisturbed.items()
     }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from itertools import chain, islice
 
 import numpy as np
@@ -19,8 +17,9 @@ from fallline.rules import get
 from fallline.study import compare, resume
 from fallline.training import Execution, Snapshots, Trial, evaluate, train
 from fallline.training.alone import Alone
-from fallline.training.stack import Stack
 from fallline.training.sweep import sweep
+
+from .stopping import stop_every, train_in_pieces
 
 ALONE = Execution()
 KINDS = ["ema(0.9)", "polyak(start=25%)", "swa(start=50%, every=4)"]
@@ -103,27 +102,8 @@ def test_models_with_batch_norm_are_trained_one_by_one(make):
 def test_stopped_between_steps_it_ends_with_the_same_bits(make, tmp_path, monkeypatch, execution, norm):
     every, problem = trials("momentum", "ema(adamw)"), make(with_norm if norm else None, average="swa(25%, 2)")
     undisturbed = run(problem, every, execution)
-    steps = iter(range(10**6))
-    for kind in (Alone, Stack):
-
-        def until_ctrl_c(self, pause, advance=kind.advance):
-            whole = advance(self, lambda: next(steps) % 11 == 10)
-            if not whole:
-                os.kill(os.getpid(), signal.SIGINT)
-            return whole
-
-        monkeypatch.setattr(kind, "advance", until_ctrl_c)
-    finished = {}
-    for _ in range(200):
-        left = [k for k in range(len(every)) if k not in finished]
-        if not left:
-            break
-        names = [f"trial {k}" for k in left]
-        try:
-            for ended in train(problem, [every[k] for k in left], execution=execution, keep=tmp_path, names=names):
-                finished.update((left[place], outcome) for place, outcome in ended)
-        except KeyboardInterrupt:
-            pass
+    stop_every(11, monkeypatch)
+    finished = train_in_pieces(problem, every, tmp_path, execution=execution)
     assert {k: numbers(v).tolist() for k, v in finished.items()} == {
         k: numbers(v).tolist() for k, v in undisturbed.items()
     }

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -20,8 +18,8 @@ from torch import nn
 from fallline.problems import Problem
 from fallline.rules import get
 from fallline.training import Execution, Outcome, Rungs, Trial, checkpoint, train
-from fallline.training.alone import Alone
-from fallline.training.stack import Stack
+
+from .stopping import stop_every, train_in_pieces
 
 
 def bits(outcome: Outcome) -> list[object]:
@@ -65,46 +63,13 @@ def trials(count: int = 6) -> list[Trial]:
 NAMES = [f"trial {k}" for k in range(6)]
 
 
-def train_in_pieces(problem, trials, execution, keep, rungs=None) -> dict[int, Outcome]:
-    """Train, and go on after every interrupt from what is on disk."""
-    finished: dict[int, Outcome] = {}
-    for _ in range(200):
-        left = [k for k in range(len(trials)) if k not in finished]
-        if not left:
-            return finished
-        try:
-            training = train(
-                problem,
-                [trials[k] for k in left],
-                execution=execution,
-                keep=keep,
-                names=[NAMES[k] for k in left],
-                rungs=rungs(left) if rungs else None,
-            )
-            for ended in training:
-                finished.update((left[place], outcome) for place, outcome in ended)
-        except KeyboardInterrupt:
-            pass
-    raise AssertionError("it never came to an end")
-
-
 @pytest.mark.parametrize("augmented", [False, True])
 @pytest.mark.parametrize("execution", [Execution(), Execution(width=6), Execution(width=4)], ids=str)
 def test_stopped_between_steps_it_ends_with_the_same_bits(tmp_path, monkeypatch, execution, augmented):
     made = problem(augmented=augmented)
     undisturbed = dict(chain.from_iterable(train(made, trials(), execution=execution)))
-    steps = iter(range(10**6))
-
-    for kind in (Alone, Stack):
-
-        def until_ctrl_c(self, pause, advance=kind.advance):
-            whole = advance(self, lambda: next(steps) % 7 == 6)
-            if not whole:
-                os.kill(os.getpid(), signal.SIGINT)
-            return whole
-
-        monkeypatch.setattr(kind, "advance", until_ctrl_c)
-    resumed = train_in_pieces(made, trials(), execution, tmp_path)
+    stop_every(7, monkeypatch)
+    resumed = train_in_pieces(made, trials(), tmp_path, execution=execution)
     assert {k: bits(v) for k, v in resumed.items()} == {k: bits(v) for k, v in undisturbed.items()}
     assert list(tmp_path.iterdir()) == []
 
@@ -129,17 +94,8 @@ def test_rungs_decide_the_same_after_every_interrupt(tmp_path):
             if stops[0] % 5 == 4:
                 raise KeyboardInterrupt
 
-        finished: dict[int, Outcome] = {}
-        for _ in range(100):
-            left = [k for k in range(6) if k not in finished]
-            if not left:
-                break
-            given = {"execution": execution, "keep": tmp_path, "names": [NAMES[k] for k in left], "rungs": rungs(left)}
-            try:
-                for ended in train(made, [every[k] for k in left], on_epoch=stop_now_and_then, **given):
-                    finished.update((left[place], outcome) for place, outcome in ended)
-            except KeyboardInterrupt:
-                pass
+        given = {"execution": execution, "on_epoch": stop_now_and_then}
+        finished = train_in_pieces(made, every, tmp_path, rungs, **given)
         assert {k: bits(v) for k, v in finished.items()} == {k: bits(v) for k, v in undisturbed.items()}
         assert list(tmp_path.iterdir()) == []
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..found import public
+from ..found import named, public
 
 STEPS: dict[str, Any] = public(__name__, __path__)
 """Name -> step, or what composes steps."""
@@ -25,6 +25,4 @@ __all__ = ["STEPS", *STEPS]
 
 
 def __getattr__(name: str) -> Any:
-    if name in STEPS:
-        return STEPS[name]
-    raise AttributeError(f"fallline.augmentation has no {name!r}. It has {', '.join(STEPS)}.")
+    return named(__name__, STEPS, name)

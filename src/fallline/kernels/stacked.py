@@ -32,6 +32,8 @@ class StackedStepper:
         numbers = {name: start for each in self.rules for name, start in each.numbers.items()}
         self.names = ("t", *rule.hypers, *numbers)
         self.values = [{**rule.defaults, **given} for given in settings]
+        self.began = {name: np.array([value[name] for value in self.values]) for name in rule.hypers}
+        """The hyper-parameters as the trials began with them, whatever `rows` holds since."""
         rows = np.array([[0.0, *(value[name] for name in rule.hypers), *numbers.values()] for value in self.values])
         own = any(map(_carries_scalars, self.rules))
         self.rows = np.repeat(rows[None], len(parameters) if own else 1, 0)
@@ -152,6 +154,7 @@ class StackedStepper:
         """Go on with these trials alone; `parameters` are theirs."""
         self.rows = np.ascontiguousarray(self.rows[:, list(trials)])
         self.values = [self.values[k] for k in trials]
+        self.began = {name: values[list(trials)] for name, values in self.began.items()}
         self.states = [{name: state[list(trials)] for name, state in states.items()} for states in self.states]
         self.place(parameters)
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..found import public
+from ..found import named, public
 
 LAYERS: dict[str, Any] = public(__name__, __path__)
 """Name -> layer, or function that goes with one."""
@@ -26,6 +26,4 @@ __all__ = ["LAYERS", *LAYERS]
 
 
 def __getattr__(name: str) -> Any:
-    if name in LAYERS:
-        return LAYERS[name]
-    raise AttributeError(f"fallline.layers has no {name!r}. It has {', '.join(LAYERS)}.")
+    return named(__name__, LAYERS, name)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from ..found import public
+from ..found import named, public
 
 MODELS: dict[str, Callable[..., nn.Module]] = public(__name__, __path__)
 """Name -> function or class that makes the model, or a part that models are made of."""
@@ -24,6 +24,5 @@ __all__ = ["MODELS", *MODELS]
 
 
 def __getattr__(name: str) -> Callable[..., nn.Module]:
-    if name in MODELS:
-        return MODELS[name]
-    raise AttributeError(f"fallline.models has no {name!r}. It has {', '.join(MODELS)}.")
+    made: Callable[..., nn.Module] = named(__name__, MODELS, name)
+    return made

@@ -5,7 +5,6 @@ Each is written whole or not at all, holds tensors and, as JSON in its metadata,
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -15,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import InputError, RecordError
-from ..training.checkpoint import write
+from ..training.checkpoint import read, write
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 _IN_WORDS = {
@@ -113,12 +112,8 @@ class Checkpoints:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    from safetensors import safe_open
-
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["fallline"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        header, tensors = read(path)
         return {name: header[name] for name in ("identity", "facts", "versions")}, tensors
     except Exception as error:
         raise RecordError(

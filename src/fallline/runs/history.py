@@ -7,22 +7,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..training import Point
+
 
 @dataclass(frozen=True)
-class Row:
-    """The end of an epoch; epoch 0 is the untrained model, which has no training loss.
+class Row(Point):
+    """The end of an epoch: a point of the curve, and how it was trained.
 
-    `step` counts updates and `seconds` training time without evaluation, both from the start of the run. Losses are
-    means over examples, that of training as they were seen. `lr` and `batch_size` are those of the epoch's last update;
-    `examples_per_second` is over the epoch.
+    `lr` and `batch_size` are those of the epoch's last update; `examples_per_second` is over the epoch.
     """
 
-    epoch: int
-    step: int
-    seconds: float
-    train_loss: float | None
-    valid_loss: float
-    valid_metric: float
     lr: float | None
     batch_size: int
     examples_per_second: float | None

@@ -2,58 +2,34 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import TextColumn, TimeElapsedColumn
+
+from ..progress import Bar, left
 
 if TYPE_CHECKING:
     from .plan import Plan
     from .result import TrialRecord
 
 
-class Watch:
-    """A progress bar on stderr, counted in epochs; silent when `show` is false, or None and stderr is no terminal.
-
-    It follows any number of trials at once, in any order.
-    """
+class Watch(Bar):
+    """A progress bar counted in epochs, that follows any number of trials at once, in any order."""
 
     def __init__(self, show: bool | None, plan: Plan, epochs: int, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True)
-        self.shown = self._console.is_terminal if show is None else bool(show)
+        columns = TextColumn("{task.fields[count]} trials"), TimeElapsedColumn(), *left()
+        super().__init__(show, *columns, TextColumn("{task.fields[best]}"), console=console, count="", best="")
         self._plan, self._epochs = plan, epochs
         self._best: TrialRecord | None = None
         self._running: dict[str, int] = {}
         self._done = 0
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[count]} trials"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[best]}"),
-            console=self._console,
-            disable=not self.shown,
-            transient=True,
-        )
-        self._task = self._bar.add_task("", total=None, count="", best="")
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
 
     def found(self, trials: int) -> None:
         """So many trials were done before; they count, but say nothing about the time left."""
         self._done += trials
         if trials:
-            self._bar.reset(self._task)
+            self.restart()
         self._update("")
 
     def epoch(self, key: str, rule: str, epoch: int) -> None:
@@ -84,8 +60,7 @@ class Watch:
 
     def _update(self, rule: str) -> None:
         best, planned = self._best, self._plan.planned
-        self._bar.update(
-            self._task,
+        self.update(
             description=rule,
             total=planned * self._epochs,
             completed=self._done * self._epochs + sum(self._running.values()),

@@ -103,7 +103,8 @@ class Alone:
         """Take a step on a batch."""
         x, y = augmented(self.problem, self.trial, x, y, self.epoch, self.at)
         value = self._gradients(x, y)
-        apply(self.optimizer, self.follower.factors(self.course.steps), self.bases)
+        if self.problem.schedule is not None:
+            apply(self.optimizer, self.follower.factors(self.course.steps), self.bases)
         if self.course.steps % TIMED == 1:
             self._timed_step(x, y)
         else:

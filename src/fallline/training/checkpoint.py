@@ -88,7 +88,7 @@ def found(directory: Path | None, names: Sequence[str]) -> list[Saved]:
     if directory is None or not directory.is_dir():
         return []
     wanted = set(names)
-    saved = [_read(path) for path in sorted(directory.glob("*.safetensors"))]
+    saved = [_saved(path) for path in sorted(directory.glob("*.safetensors"))]
     return [s for s in saved if s is not None and wanted.intersection(s.names)]
 
 
@@ -129,15 +129,20 @@ def _sync(directory: Path) -> None:
             os.close(handle)
 
 
-def _read(path: Path) -> Saved | None:
+def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The header and the tensors of a file that `write` wrote. Raises whatever a file that is none leads to."""
     from safetensors import safe_open
 
+    with safe_open(path, framework="pt") as file:
+        header: dict[str, Any] = json.loads((file.metadata() or {})["fallline"])
+        return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def _saved(path: Path) -> Saved | None:
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["fallline"])
-            if header["versions"] != _versions():
-                return None  # other versions may compute other numbers
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        header, tensors = read(path)
+        if header["versions"] != _versions():
+            return None  # other versions may compute other numbers
         return Saved(tuple(header["names"]), tensors, header["facts"])
     except Exception:
         return None

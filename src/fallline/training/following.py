@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
-
 from ..kernels.stacked import StackedStepper
 from ..schedules import Follower, scheduled
 from .course import Course
@@ -25,7 +23,6 @@ def follow(follower: Follower, courses: Sequence[Course], steppers: Iterable[tup
 
 
 def _put(stepper: StackedStepper, trials: slice, factors: Mapping[str, float]) -> None:
-    settings = stepper.values[trials]
-    base = {name: np.array([values[name] for values in settings]) for name in stepper.rule.hypers}
+    base = {name: values[trials] for name, values in stepper.began.items()}
     for name, values in scheduled(base, factors).items():
         stepper.rows[:, trials, stepper.names.index(name)] = values

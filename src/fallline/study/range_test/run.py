@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import TextColumn, TimeElapsedColumn
 
 from ...errors import InputError
 from ...problems import Problem
 from ...problems import load as load_problem
+from ...progress import Bar, left
 from ...rules import Rule
 from ...training.sweep import sweep
 from ..arguments import whole
@@ -128,18 +128,12 @@ def _rate(name: str, given: Any, usual: float | None, rule: Rule) -> float:
 @contextmanager
 def _bar(show: bool | None, what: str, seeds: int, steps: int) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr, counted in steps of all seeds; gives the function that takes a seed's place and its steps."""
-    console = Console(stderr=True)
-    shown = console.is_terminal if show is None else bool(show)
     done = [0] * seeds
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[count]} seeds"))
-    with Progress(
-        *columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console, disable=not shown,
-        transient=True,
-    ) as bar:  # fmt: skip
-        task = bar.add_task(what, total=seeds * steps, count=f"0/{seeds}")
+    columns = TextColumn("{task.fields[count]} seeds"), TimeElapsedColumn(), *left()
+    with Bar(show, *columns, what=what, total=seeds * steps, count=f"0/{seeds}") as bar:
 
         def advance(index: int, number: int) -> None:
             done[index] = number
-            bar.update(task, completed=sum(done), count=f"{sum(each == steps for each in done)}/{seeds}")
+            bar.update(completed=sum(done), count=f"{sum(each == steps for each in done)}/{seeds}")
 
         yield advance
