@@ -82,7 +82,8 @@ def test_stopped_after_the_last_update_of_an_epoch(tmp_path: Path, monkeypatch: 
     with monkeypatch.context() as patched:
         patched.setattr(trainer, "Stop", StopAfter)
         StopAfter.updates = 6
-        assert train(problems.signs(), out=tmp_path, **options).state == "interrupted"
+        interrupted = train(problems.signs(), out=tmp_path, **options)
+    assert "interrupted after 0 epochs, 6 updates" in interrupted.summary()
     run = train(problems.signs(), out=tmp_path, **options)
     assert numbers(run) == numbers(train(problems.signs(), **options))
     assert numbers(train(problems.signs(), out=tmp_path, **options)) == numbers(run)

@@ -48,6 +48,8 @@ def finish(loop: Loop, stop: Stop, options: Options, settings: dict[str, Any], o
         state=loop.state,
         reason=parts.course.reason,
         history=tuple(rows),
+        updates=parts.course.steps,
+        seconds=parts.course.seconds,
         best_epoch=parts.best.epoch,
         valid=valid,
         test=test,

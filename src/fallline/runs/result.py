@@ -21,15 +21,18 @@ class Run:
 
     `model` is in evaluation mode and holds the weights that were scored: averages applied, and those of the best epoch
     where the run had `patience`. `state` is "finished", "stopped early", "diverged" or "interrupted"; `reason` says why
-    a run diverged. `valid` and `test` are scores of `model`, None where it was not scored. `best_epoch` is the epoch
-    with the best validation metric. `files` are those that were written, `bytes_per_update` the bytes of gradients that
-    each process gave to be summed (0 for one process alone).
+    a run diverged. `updates` are those of the weights, `seconds` of training without evaluation. `valid` and `test` are
+    scores of `model`, None where it was not scored. `best_epoch` is the epoch with the best validation metric. `files`
+    are those that were written, `bytes_per_update` the bytes of gradients that each process gave to be summed (0 for
+    one process alone).
     """
 
     model: nn.Module
     state: State
     reason: str
     history: tuple[Row, ...]
+    updates: int
+    seconds: float
     best_epoch: int | None
     valid: Score | None
     test: Score | None
@@ -53,16 +56,6 @@ class Run:
     def complete(self) -> bool:
         """Whether it came to its end: an interrupted run can go on."""
         return self.state != "interrupted"
-
-    @property
-    def updates(self) -> int:
-        """Updates of the weights."""
-        return self.history[-1].step if self.history else 0
-
-    @property
-    def seconds(self) -> float:
-        """Of training, without evaluation."""
-        return self.history[-1].seconds if self.history else 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the model, as JSON has it."""
@@ -90,7 +83,9 @@ class Run:
         """The run in a few lines."""
         rows = self.history
         ended = {"diverged": f"diverged: {self.reason}", "interrupted": "interrupted"}.get(self.state, self.state)
-        lines = [f"{self.problem}: {ended} after {rows[-1].epoch} epochs, {self.updates} updates, {self.seconds:.1f} s"]
+        epochs, updates = rows[-1].epoch, self.updates
+        took = f"{epochs} epoch{'s' * (epochs != 1)}, {updates} update{'s' * (updates != 1)}, {self.seconds:.1f} s"
+        lines = [f"{self.problem}: {ended} after {took}"]
         for name, score in self._scores.items():
             if score is not None:
                 lines.append(f"{name:>5} {self.metric} {score.metric:.4g}  loss {score.loss:.4g}")
