@@ -42,19 +42,26 @@ class Batch:
         self.rows.append(values + self.blank)
         return len(self.rows) - 1
 
-    def stack(self, place: Callable[[Tensor], int]) -> Stack:
-        """The tensors as a stack, for calls; `place(p)` is a parameter's place in the optimizer."""
-        slots = [slot for slot, _, _ in self.members]
-        members = {"p": [_stacked(slot.parameter, slot) for slot in slots]}
-        members["g"] = [_stacked(g, slot) for slot, g, _ in self.members]
+    def stack(self, place: Callable[[Tensor], int], before: Stack | None) -> Stack:
+        """The tensors as a stack, for calls; `place(p)` is a parameter's place in the optimizer.
+
+        The stack that there was `before` is renewed where its tensors are the same.
+        """
+        slots, given, rows = zip(*self.members, strict=True)
+        lead = (1,) if len(slots) > 1 else ()
+        gradients = [_seen(g, slot, lead) for slot, g in zip(slots, given, strict=True)]
+        if before is not None and before.owners == slots and before.rows == rows:
+            before.renew(gradients)
+            return before
+        members = {"p": [_seen(slot.parameter, slot, lead) for slot in slots], "g": gradients}
         for k, name in enumerate(self.form.rule.states):
-            members[name] = [_stacked(slot.states[k][1], slot) for slot in slots]
+            members[name] = [_seen(slot.states[k][1], slot, lead) for slot in slots]
         places = [place(slot.parameter) for slot in slots]
-        return Stack(self.form, slots[0].view, members, [row for _, _, row in self.members], places)
+        return Stack(self.form, slots[0].view, members, rows, places, slots)
 
 
-def _stacked(tensor: Tensor, slot: Slot) -> Tensor:
-    """A tensor of a parameter as a stack of one, the shape as the rule sees it."""
-    tensor = tensor.detach()
+def _seen(tensor: Tensor, slot: Slot, lead: tuple[int, ...]) -> Tensor:
+    """A tensor of a parameter in the shape as the rule sees it, after a `lead`."""
     shape = slot.view if tensor.shape == slot.parameter.shape else tensor.shape
-    return tensor.view(1, *shape)
+    tensor = tensor.detach() if tensor.requires_grad else tensor
+    return tensor.view(*lead, *shape) if lead or shape != tensor.shape else tensor

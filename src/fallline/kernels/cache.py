@@ -34,7 +34,7 @@ def load(text: str, name: str) -> Any:
 
 
 def _load(text: str, name: str) -> Any:
-    stem = "k" + hashlib.sha256((_support() + text).encode()).hexdigest()[:20]
+    stem = "k" + hashlib.sha256((_support(text) + text).encode()).hexdigest()[:20]
     try:
         path = _write(directory() / "kernels" / f"{stem}.py", text)
         return getattr(_module(path, stem), name)
@@ -58,11 +58,13 @@ def _no_collection() -> Iterator[None]:
 
 
 _SUPPORT = ("memory.py", "sums.py", "codes.py", "dither.py", "formats.py")
+_SELDOM = ("roots.py",)
 
 
-def _support() -> str:
-    """What a kernel depends on besides its own text: the loads and stores it is built from."""
-    return "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _SUPPORT)
+def _support(text: str) -> str:
+    """What a kernel depends on besides its own text: the loads and stores it is built from, and what it names."""
+    named = (name for name in _SELDOM if f"fallline.kernels.{name.removesuffix('.py')} " in text)
+    return "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in (*_SUPPORT, *named))
 
 
 def _write(path: Path, text: str) -> Path:

@@ -37,7 +37,7 @@ ROW, GRADIENT, LENGTH, BLOCK, COLUMNS, COUNT, OTHERS = range(7)
 """What stands where in an entry of the table; the other arrays from the last on."""
 
 _HEAD = """\
-# {title}, {dtype}: made by Fallline from the rule's text
+# {dtype}: made by Fallline from a rule's text
 import math
 
 from numba import carray, cfunc, float32, float64, int32, int64, njit, uint32, uint64
@@ -53,6 +53,10 @@ from fallline.kernels.codes import (
     buffer, dithered, exponent, larger, magnitude, mix, poison, round_bfloat16, signed_base, signed_code, signed_value,
     unsigned_base, unsigned_code, unsigned_value, word,
 )
+"""
+
+_ROOTS = """\
+from fallline.kernels.roots import cube_root32
 """
 
 _NUMBERS = """
@@ -139,7 +143,6 @@ class Kernel:
     layout: Layout
     passes: tuple[Pass, ...]
     dtypes: tuple[str, ...]
-    title: str = "kernel"
 
     @cached_property
     def scalars(self) -> int:
@@ -185,13 +188,13 @@ class Kernel:
         return cache.load(self._text(shared=True), "share")
 
     def _text(self, shared: bool = False) -> str:
-        return text(self.layout, self.passes, self.dtypes, self.title, shared)
+        return text(self.layout, self.passes, self.dtypes, shared)
 
 
 @lru_cache(maxsize=None)
-def compiled(layout: Layout, passes: tuple[Pass, ...], dtypes: tuple[str, ...], title: str = "kernel") -> Kernel:
+def compiled(layout: Layout, passes: tuple[Pass, ...], dtypes: tuple[str, ...]) -> Kernel:
     """The kernel of passes for arrays of these types, in the layout's order."""
-    return Kernel(layout, passes, dtypes, title)
+    return Kernel(layout, passes, dtypes)
 
 
 SIZES = {
@@ -211,11 +214,9 @@ def places(layout: Layout) -> Mapping[str, int]:
     return {"g": GRADIENT} | {name: OTHERS + k for k, name in enumerate(names)}
 
 
-def text(
-    layout: Layout, passes: tuple[Pass, ...], dtypes: tuple[str, ...], title: str = "kernel", shared: bool = False
-) -> str:
+def text(layout: Layout, passes: tuple[Pass, ...], dtypes: tuple[str, ...], shared: bool = False) -> str:
     """The text of the kernel of passes."""
-    return _Text(layout, passes, dtypes, title).text(shared)
+    return _Text(layout, passes, dtypes).text(shared)
 
 
 def _scalars(passes: tuple[Pass, ...]) -> list[Reduction]:
@@ -231,8 +232,8 @@ def _once(lines: Iterable[str]) -> list[str]:
 
 
 class _Text:
-    def __init__(self, layout: Layout, passes: tuple[Pass, ...], dtypes: tuple[str, ...], title: str) -> None:
-        self.layout, self.title = layout, " ".join(title.split())
+    def __init__(self, layout: Layout, passes: tuple[Pass, ...], dtypes: tuple[str, ...]) -> None:
+        self.layout = layout
         self.types = dict(zip((array.name for array in layout.arrays), dtypes, strict=True))
         self.precision = precision(dtypes)
         self.places = places(layout)
@@ -245,10 +246,10 @@ class _Text:
         writers = [loops.writer for loops in self.loops]
         names = ["table", "rows", *(["partials"] if self.scalars else []), "begin", "end"]
         types = {"table": "int64[::1]", "rows": "float64[:, ::1]", "partials": "float64[:, ::1]"}
+        roots = any(writer.takes_cube_roots() for writer in writers)
         fields: dict[str, Any] = {
-            "title": self.title,
             "dtype": self.types["p"],
-            "few_bits": _FEW_BITS if self.low else "",
+            "few_bits": (_FEW_BITS if self.low else "") + (_ROOTS if roots else ""),
             "arrays": "\n".join(self._arrays()),
             "signature": "" if shared else f'"void({", ".join(types.get(name, "int64") for name in names)})", ',
             "arguments": ", ".join(names),

@@ -103,7 +103,7 @@ class Form:
     def _launched(self, step: Step, first: bool) -> Ready:
         if isinstance(step, Pass):
             carried = tuple(self.rule.numbers) if first else None
-            return gpu.compiled(self.program.layout, step, self._types, self.rule.name, carried)
+            return gpu.compiled(self.program.layout, step, self._types, carried)
         return self._ready(step)
 
     def _grouped(self) -> Iterator[tuple[Pass, ...] | Round | Apply | Copy]:
@@ -120,7 +120,7 @@ class Form:
 
     def _ready(self, step: tuple[Pass, ...] | Round | Apply | Copy) -> Ready:
         if isinstance(step, tuple):
-            return cpu.compiled(self.program.layout, step, self._types, self.rule.name)
+            return cpu.compiled(self.program.layout, step, self._types)
         if isinstance(step, Round):
             return tuple(map(self.program.layout.columns.index, step.names))
         return step
@@ -178,7 +178,7 @@ def _form(rule: Rule, kind: Kind) -> Form | None:
     wide = torch.float64 if kind.dtypes[0] is torch.float64 else torch.float32
     rereads = all(dtype is wide for dtype in kind.dtypes)
     try:
-        made = program(plan(rule, kind.view, dict(kind.sizes)), rereads)
+        made = program(plan(rule, kind.view, dict(kind.sizes)), rereads, islands=kind.backend == "numba")
     except UnknownOperation:
         return None
     low = few_bits(rule, kind.dtypes)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from torch.fx.node import map_aggregate
 
 from .extent import Extent
-from .vocabulary import REDUCTIONS
+from .vocabulary import REDUCTIONS, Reduce
 
 Value = str | float
 """An operand: the name of an input or of an earlier operation, or a literal."""
@@ -35,24 +36,46 @@ class Call:
     stacks: bool
     takes: tuple[str, ...]
     """The names of the values that it takes."""
+    said: tuple[Any, ...] | Reduce | None = None
+    """What it is in the vocabulary, if it is there: `(op, *operands)`, nested, or a reduction."""
+    shape: tuple[int, ...] | None = None
+    """That of what it gives, if it is one tensor of numbers."""
+    writes: tuple[str, ...] = ()
+    """The states that it writes over, of those that it takes."""
 
     @property
     def title(self) -> str:
         """The function's name."""
         return self.function if isinstance(self.function, str) else getattr(self.function, "__name__", "a function")
 
-    def run(self, look_up: Callable[[str], Any]) -> Any:
-        """Call it, with `look_up(name)` for the values that it takes."""
+    @cached_property
+    def run(self) -> Callable[[Mapping[str, Any]], Any]:
+        """`run(values)`: call it, with the values that it takes by name."""
+        said: dict[str, Any] = {}
+        function: Callable[[Mapping[str, Any]], Any] = eval(f"lambda given: {self._text(said)}", said)
+        return function
 
-        def given(leaf: Any) -> Any:
+    def _text(self, said: dict[str, Any]) -> str:
+        """The call as Python's text, of values `given`; what has no text of its own gets a name in `said`."""
+
+        def text(leaf: Any) -> str:
             if isinstance(leaf, Given):
-                return look_up(leaf.name)
-            return leaf.run(look_up) if isinstance(leaf, Call) else leaf
+                return f"given[{leaf.name!r}]"
+            if isinstance(leaf, Call):
+                return leaf._text(said)
+            if isinstance(leaf, tuple | list):
+                inside = "".join(f"{text(each)}, " for each in leaf)
+                return f"[{inside}]" if isinstance(leaf, list) else f"({inside})"
+            if isinstance(leaf, slice):
+                return f"slice({text(leaf.start)}, {text(leaf.stop)}, {text(leaf.step)})"
+            said[name := f"v{len(said)}"] = leaf
+            return name
 
-        args, kwargs = map_aggregate(self.args, given), map_aggregate(self.kwargs, given)
+        args = [text(arg) for arg in self.args]
+        named = [f"{name}={text(value)}" for name, value in self.kwargs.items()]
         if isinstance(self.function, str):
-            return getattr(args[0], self.function)(*args[1:], **kwargs)
-        return self.function(*args, **kwargs)
+            return f"{args[0]}.{self.function}({', '.join([*args[1:], *named])})"
+        return f"{text(self.function)}({', '.join([*args, *named])})"
 
     def within(self, inner: Mapping[str, Call]) -> Call:
         """The call with those named made inside of it."""
@@ -63,7 +86,8 @@ class Call:
         args, kwargs = map_aggregate(self.args, given), map_aggregate(self.kwargs, given)
         takes = [taken for name in self.takes for taken in (inner[name].takes if name in inner else (name,))]
         stacks = self.stacks and all(call.stacks for call in inner.values())
-        return Call(self.function, args, kwargs, stacks, tuple(dict.fromkeys(takes)))
+        writes = (*self.writes, *(name for call in inner.values() for name in call.writes))
+        return Call(self.function, args, kwargs, stacks, tuple(dict.fromkeys(takes)), writes=writes)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ run as it is. Every backend and printer reads the same plan.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ..rules.rule import Rule
@@ -36,6 +36,8 @@ class Plan:
     outputs: tuple[Value, ...]
     rounds: tuple[tuple[str, ...], ...] = ()
     general: bool = True
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Of the arrays, for the shape that the plan was made for."""
 
     @property
     def facts(self) -> tuple[str, ...]:
@@ -100,7 +102,9 @@ def _plan(rule: Rule, view: tuple[int, ...] | None, sizes: tuple[tuple[str, floa
     outputs = tuple(translate.names[node] for node in graph.outputs)
     rounds = tuple(tuple(str(translate.names[total]) for total in sums) for sums in graph.rounds)
     general = shapes.general and not any(op.call for op in operations)
-    return Plan(translate.arrays, tuple(rule.numbers), tuple(rule.hypers), operations, outputs, rounds, general)
+    arrays = translate.arrays
+    own = {name: shapes.shape_of(name) for name in arrays}
+    return Plan(arrays, tuple(rule.numbers), tuple(rule.hypers), operations, outputs, rounds, general, own)
 
 
 def sides(rule: Rule) -> set[str]:

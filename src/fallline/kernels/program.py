@@ -11,7 +11,9 @@ reduction of whole tensors makes is a column of the row, too; tensors share a ro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from .extent import Extent
 from .operation import Call, Operation, Value
@@ -51,6 +53,11 @@ class Layout:
     columns: tuple[str, ...]
     coded: tuple[str, ...] = ()
     draws: bool = False
+
+    @cached_property
+    def place(self) -> Mapping[str, int]:
+        """The columns' places in a row."""
+        return {name: k for k, name in enumerate(self.columns)}
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,16 @@ class Apply:
     call: Call
     sources: tuple[Source, ...]
     extent: Extent
+
+    @cached_property
+    def tensors(self) -> tuple[Source, ...]:
+        """Where it finds tensors."""
+        return tuple(source for source in self.sources if source.extent not in ("number", "scalar"))
+
+    @cached_property
+    def numbers(self) -> tuple[Source, ...]:
+        """Where it finds numbers and scalars."""
+        return tuple(source for source in self.sources if source.extent in ("number", "scalar"))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from .extent import DOMAINS, Extent
 from .goals import Goal, Goals
+from .islands import with_islands
 from .operation import Call, Operation, UnknownOperation, Value
 from .plan import Plan
 from .program import Apply, Array, Copy, Layout, Pass, Program, Reduction, Round, Source, Step
@@ -24,16 +25,18 @@ _COUNTED = {"rows": ("#columns",), "columns": ("#rows",), "matrix": ("#rows", "#
 
 
 @lru_cache(maxsize=None)
-def program(plan: Plan, rereads: bool = True) -> Program:
+def program(plan: Plan, rereads: bool = True, islands: bool = False) -> Program:
     """The program of a plan all of whose choices are made.
 
     `rereads` allows a pass to read a state that an earlier pass of the step has stored: where states are kept in the
-    precision that kernels compute in, it makes no difference but to the memory that is moved.
+    precision that kernels compute in, it makes no difference but to the memory that is moved. With `islands`, what
+    is computed between calls, on values of other shapes than the parameter's, is compiled too.
     Raises `UnknownOperation` for what no program can do.
     """
     if any(op.op == "when" for op in plan.operations):
         raise UnknownOperation("a choice that is not made")
-    made = Goals(_nested(_in_sums(plan)), rereads)
+    whole = _in_sums(plan)
+    made = Goals(_nested(with_islands(whole) if islands else whole), rereads)
     steps = tuple(_Steps(made).all())
     return Program(_layout(made.plan, steps), steps, plan.dimensions, plan.general)
 

@@ -41,6 +41,11 @@ class Shapes:
             return "elements"
         return _GENERAL.get(shaped.sides) or extent_of(shaped.shape(self.view, self.values), self.view)
 
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """The shape of an input tensor."""
+        shaped = self.rule.shapes.get(name)
+        return self.view if shaped is None else tuple(shaped.shape(self.view, self.values))
+
     @property
     def general(self) -> bool:
         """Whether the inputs have these extents for a parameter of every shape."""
@@ -76,8 +81,7 @@ class Shapes:
 
     def _input(self, name: str, stack: tuple[int, ...]) -> Any:
         if name in ("p", "g", *self.rule.states):
-            shaped = self.rule.shapes.get(name)
-            return _empty((*stack, *(self.view if shaped is None else shaped.shape(self.view, self.values))))
+            return _empty((*stack, *self.shape_of(name)))
         return 1.0 if name == "t" else {**self.rule.numbers, **self.values}[name]
 
 

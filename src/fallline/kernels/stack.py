@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,10 +23,10 @@ from .program import Apply, Copy, Source
 class Rows(Protocol):
     """Rows of numbers, wherever they are."""
 
-    def read(self, rows: np.ndarray, column: int) -> list[Any]:
+    def read(self, rows: Sequence[int], column: int) -> list[Any]:
         """The numbers of some rows in a column."""
 
-    def write(self, rows: np.ndarray, column: int, values: Sequence[Any]) -> None:
+    def write(self, rows: Sequence[int], column: int, values: Sequence[Any]) -> None:
         """Put numbers there."""
 
 
@@ -63,7 +64,9 @@ class Lent:
 class Stack:
     """Tensors of one shape: `members[array]` are inputs (count, *shape) each, all members' counts alike in order.
 
-    `rows` tells the row of numbers of each tensor, `places` its place in the optimizer, for random draws.
+    One tensor alone is not stacked: its inputs have its shape, as has what functions are given and give. `rows` tells
+    the row of numbers of each tensor, `places` its place in the optimizer, for random draws, and `owners` whether the
+    next step's tensors are the same.
     """
 
     def __init__(
@@ -73,72 +76,110 @@ class Stack:
         members: Mapping[str, Sequence[Tensor]],
         rows: Sequence[int],
         places: Sequence[int],
+        owners: tuple[object, ...] = (),
     ) -> None:
-        self.form, self.view, self.members = form, tuple(view), members
+        self.form, self.view = form, tuple(view)
         self.cut = geometry(form, self.view)
-        self.rows, self.places = np.array(rows), tuple(places)
+        self.rows, self.places, self.owners = tuple(rows), tuple(places), owners
         self.count = len(rows)
         self.matrices = self.count * self.cut.matrices
+        self.lead = () if self.count == 1 else (self.count,)
+        self.members = dict(members)
         self.values: dict[str, Any] = {}
+
+    def renew(self, gradients: Sequence[Tensor]) -> None:
+        """Begin another step of the same tensors, with their new gradients."""
+        self.members["g"] = gradients
+
+    def close(self) -> None:
+        """Keep neither gradients nor what was made of them until the next step."""
+        self.members["g"] = ()
+        self.values.clear()
 
     def open(self, lent: Lent, table: np.ndarray) -> None:
         """Give the temporaries that passes make their places in memory, and in the table."""
+        for name, shape in self._passed.items():
+            self._place(name, lent.take(shape, self.form.dtypes[name], self.form.kind.device), table)
+
+    @cached_property
+    def _passed(self) -> dict[str, tuple[int, ...]]:
+        """The temporaries that passes make, with their shapes."""
         called = {step.name for step in self.form.program.steps if isinstance(step, Apply)}
+        shapes = {}
         for array in self.form.program.layout.arrays:
-            if not array.temporary or array.name in called:
-                continue
-            shape = (self.count, *shape_of(array.extent, self.view))
-            if self.form.reduced.get(array.name) == "columns":
-                shape = (self.matrices, self.cut.blocks, self.cut.columns)
-            self._place(array.name, lent.take(shape, self.form.dtypes[array.name], self.form.kind.device), table)
+            if array.temporary and array.name not in called:
+                shapes[array.name] = (*self.lead, *shape_of(array.extent, self.view))
+                if self.form.reduced.get(array.name) == "columns":
+                    shapes[array.name] = (self.matrices, self.cut.blocks, self.cut.columns)
+        return shapes
+
+    @cached_property
+    def _called(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of what calls give."""
+        steps = [step for step in self.form.program.steps if isinstance(step, Apply)]
+        return {step.name: (*self.lead, *shape_of(step.extent, self.view)) for step in steps}
 
     def _place(self, name: str, tensor: Tensor, table: np.ndarray) -> None:
         self.values[name] = tensor
-        step = tensor.numel() // max(1, self.matrices) * tensor.element_size()
-        table[:, self.form.places[name]] = tensor.data_ptr() + step * np.arange(self.matrices)
+        address: Any = tensor.data_ptr()
+        if self.matrices > 1:
+            address = address + tensor.numel() // self.matrices * tensor.element_size() * np.arange(self.matrices)
+        table[:, self.form.places[name]] = address
 
     def apply(self, step: Apply, table: np.ndarray, rows: Rows) -> None:
         """Call a function: once for all where it may be, else for each tensor."""
-        tensors = {source.value: self._tensor(source) for source in step.sources if not _is_number(source)}
-        numbers = {source.value: self._numbers(source, rows) for source in step.sources if _is_number(source)}
-        at_once = step.call.stacks and self.count > 1 and all(map(self._alike, numbers.values()))
-        with torch.no_grad():
-            if at_once:
-                with ops.drawn_for(self.places):
-                    made = step.call.run((tensors | {name: n[0] for name, n in numbers.items()}).__getitem__)
-            else:
-                made = _together([self._alone(step, k, tensors, numbers) for k in range(self.count)])
+        tensors = {source.value: self._tensor(source) for source in step.tensors}
+        numbers = {source.value: self._numbers(source, rows) for source in step.numbers}
+        if not self.lead or (step.call.stacks and all(map(self._alike, numbers.values()))):
+            with ops.drawn_for(self.places if self.lead else self.places[0]):
+                made = step.call.run(tensors | {name: several[0] for name, several in numbers.items()})
+        else:
+            made = _together([self._alone(step, k, tensors, numbers) for k in range(self.count)])
+        for name in step.call.writes:
+            self._return(name)
         self._keep(step, made, table, rows)
+
+    def _return(self, name: str) -> None:
+        """Give the members what was written over in their stack, unless they are written themselves."""
+        members, value = self.members[name], self.values[name]
+        if self.lead:
+            torch._foreach_copy_(list(members), value.split([len(member) for member in members]))
+        elif members[0].data_ptr() != value.data_ptr():
+            members[0].copy_(value)
 
     def _alone(self, step: Apply, k: int, tensors: Mapping[str, Any], numbers: Mapping[str, Any]) -> Any:
         """What a function gives for one tensor."""
+        own = {name: _each(lambda x: x[k], value) for name, value in tensors.items()}
         with ops.drawn_for(self.places[k]):
-            return step.call.run(
-                lambda name: numbers[name][k] if name in numbers else _each(lambda x: x[k], tensors[name])
-            )
+            return step.call.run(own | {name: several[k] for name, several in numbers.items()})
 
     def _alike(self, numbers: Sequence[Any]) -> bool:
         """Whether a number is the same for all tensors, as far as can be told without waiting for a device."""
         if any(isinstance(number, Tensor) and not number.is_cpu for number in numbers):
-            return bool((self.rows == self.rows[0]).all())
+            return len({*self.rows}) == 1
         return len({*map(float, numbers)}) == 1
 
     def _numbers(self, source: Source, rows: Rows) -> list[Any]:
-        numbers = rows.read(self.rows, self.form.program.layout.columns.index(source.place))
+        numbers = rows.read(self.rows, self.form.program.layout.place[source.place])
         if source.extent == "number":
             return [number != 0 for number in numbers] if source.boolean else list(numbers)
         return [torch.as_tensor(number, dtype=self.form.dtype) for number in numbers]
 
     def _tensor(self, source: Source) -> Any:
         """What a call takes, stacked, in the type that is computed in."""
-        if source.place not in self.values:
-            self.values[source.place] = self._stacked(source.place)
-        value = self.values[source.place]
-        if self.form.reduced.get(source.place) == "columns":
-            value = value[:, 0].reshape(self.count, *shape_of("columns", self.view))
+        value = self.values.get(source.place)
+        if value is None:
+            value = self.values[source.place] = self._computable(self._stacked(source.place))
+        into = self.form.reduced.get(source.place)
+        if into == "columns":
+            value = value[:, 0].reshape(*self.lead, *shape_of("columns", self.view))
         if source.boolean:
             return value != 0
-        return _each(lambda x: x.to(self.form.dtype) if x.is_floating_point() else x, value)
+        return value if into is None else self._computable(value)
+
+    def _computable(self, value: Any) -> Any:
+        dtype = self.form.dtype
+        return _each(lambda x: x.to(dtype) if x.dtype is not dtype and x.is_floating_point() else x, value)
 
     def _stacked(self, name: str) -> Tensor:
         members = self.members[name]
@@ -152,15 +193,17 @@ class Stack:
 
     def _keep(self, step: Apply, made: Any, table: np.ndarray, rows: Rows) -> None:
         if step.extent == "scalar":
-            rows.write(self.rows, self.form.program.layout.columns.index(step.name), made)
+            values = made if self.lead else [made]
+            rows.write(self.rows, self.form.program.layout.place[step.name], values)
         elif step.extent == "other":
-            self.values[step.name] = made
+            self.values[step.name] = self._computable(made)
         else:
-            expected = (self.count, *shape_of(step.extent, self.view))
-            if tuple(made.shape) != expected:
+            expected = self._called[step.name]
+            if made.shape != expected:
+                given, needed = (tuple(shape)[len(self.lead) :] for shape in (made.shape, expected))
                 raise RuleError(
-                    f"rule {self.form.rule.name!r}: `{step.call.title}` gave the shape {tuple(made.shape[1:])} where "
-                    f"it was expected to give {expected[1:]}."
+                    f"rule {self.form.rule.name!r}: `{step.call.title}` gave the shape {given} where "
+                    f"it was expected to give {needed}."
                 )
             self._place(step.name, made.to(self.form.dtype).contiguous(), table)
 
@@ -171,24 +214,21 @@ class Stack:
         for state, array in step.pairs:
             value = self._stacked(array).clone() if array in self.members else self.values[array]
             targets += self.members[state]
-            sources += value.split([len(member) for member in self.members[state]])
-        with torch.no_grad():
-            torch._foreach_copy_(targets, sources)
-
-
-def _is_number(source: Source) -> bool:
-    return source.extent in ("number", "scalar")
+            sources += value.split([len(member) for member in self.members[state]]) if self.lead else [value]
+        torch._foreach_copy_(targets, sources)
 
 
 def _each(function: Callable[[Any], Any], value: Any) -> Any:
     """The function of a tensor, or of each in a structure of them."""
-    return function(value) if isinstance(value, Tensor) else tree_map(function, value)
+    if isinstance(value, Tensor):
+        return function(value)
+    if type(value) is list:
+        return [_each(function, part) for part in value]
+    return tree_map(function, value)
 
 
 def _together(made: Sequence[Any]) -> Any:
     """What a function gave for each tensor, stacked; numbers and other things in a list."""
     if isinstance(made[0], Tensor):
-        return made[0].unsqueeze(0) if len(made) == 1 else torch.stack(tuple(made))
-    if len(made) == 1:
-        return tree_map(lambda x: x.unsqueeze(0) if isinstance(x, Tensor) else [x], made[0])
+        return torch.stack(tuple(made))
     return tree_map(lambda *x: torch.stack(x) if isinstance(x[0], Tensor) else [*x], *made)

@@ -24,7 +24,7 @@ from .operation import UnknownOperation
 from .plan import plan
 from .slot import Slot
 from .slot import slot as make_slot
-from .stack import Room
+from .stack import Room, Stack
 from .work import Work
 
 _STACKED = 1 << 22
@@ -62,6 +62,7 @@ class Stepper:
         self.slots: dict[int, Slot] = {}
         self.room = Room()
         self.boards: dict[tuple[Form, int], Board] = {}
+        self.stacks: dict[tuple[Form, int], Stack] = {}
         self.open: dict[Form, Batch] = {}
         self.begin()
 
@@ -167,15 +168,24 @@ class Stepper:
     def _work(self, batch: Batch) -> Work | DeviceWork:
         form = batch.form
         table = np.array(batch.table, np.int64)
-        stack = batch.stack(self.place) if batch.calls else None
+        stack = self._stack(batch) if batch.calls else None
         if form.kind.backend == "numba":
             return Work(form, table, np.array(batch.rows, np.float64), batch.blocks, batch.elements, stack)
         board = self._board(batch)
         board.members = [(slot.parameter, row) for slot, _, row in batch.members]
         return DeviceWork(form, table, batch.rows, board, stack)
 
+    def _key(self, batch: Batch) -> tuple[Form, int]:
+        """Which of the form's batches it is."""
+        return batch.form, sum(other.form is batch.form for other in self.full[: _index(self.full, batch)])
+
+    def _stack(self, batch: Batch) -> Stack:
+        key = self._key(batch)
+        self.stacks[key] = batch.stack(self.place, self.stacks.get(key))
+        return self.stacks[key]
+
     def _board(self, batch: Batch) -> Board:
-        key = (batch.form, sum(other.form is batch.form for other in self.full[: _index(self.full, batch)]))
+        key = self._key(batch)
         if key not in self.boards:
             self.boards[key] = Board(batch.form.width, batch.form.kind.device)
         return self.boards[key]

@@ -120,19 +120,21 @@ class Translation:
         given: Any = lambda arg: Given(self.names[arg])  # noqa: E731
         args: Any = fx.map_arg(node.args, given)
         kwargs: Any = fx.map_arg(node.kwargs, given)
-        call = Call(node.target, args, kwargs, stacks, tuple(takes))
-        op, *operands = self._word(node) or ("call", *takes)
+        said = self._said(node)
+        call = Call(node.target, args, kwargs, stacks, tuple(takes), said, shape)
+        op, *operands = _word(said) or ("call", *takes)
         name = self._next(node, _extent_of_result(shape, self.shapes.view))
         return Operation(name, op, tuple(operands), self.extents[name], False, self.graph.labels.get(node), call)
 
-    def _word(self, node: fx.Node) -> tuple[Any, ...] | None:
-        """What a call is in one word of the vocabulary, for readers; None where it is none."""
+    def _said(self, node: fx.Node) -> tuple[Any, ...] | Reduce | None:
+        """What a call is in the vocabulary; None where it is nothing there."""
         try:
             asked = reduction(node)
-            said = self._expression(node) if asked is None else (asked.op, fx.map_arg(asked.of, self.names.get))
+            if asked is not None:
+                return asked._replace(of=fx.map_arg(asked.of, self.names.__getitem__))
+            return tuple(self._expression(node))
         except UnknownOperation:
             return None
-        return None if any(isinstance(operand, tuple) for operand in said) else tuple(said)
 
     def _extent(self, value: Value) -> Extent:
         return self.extents.get(value, "number")
@@ -151,6 +153,12 @@ class Translation:
             raise UnknownOperation("total of a number")
         if op == "stored" and not tensors:
             raise UnknownOperation("a number is not stored")
+
+
+def _word(said: tuple[Any, ...] | Reduce | None) -> tuple[Any, ...] | None:
+    """What is said in one word, for readers; None where it takes several."""
+    word = (said.op, said.of) if isinstance(said, Reduce) else said
+    return None if word is None or any(isinstance(operand, tuple) for operand in word) else word
 
 
 def _exact(value: Value) -> bool:

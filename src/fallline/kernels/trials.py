@@ -115,6 +115,8 @@ class Table:
             tensors = [states[name] for states in self.states]
             shaped = name in self.form.rule.shapes
             members[name] = tensors if shaped else [t.view(self.trials, *view) for t in tensors]
+        if self.trials * len(self.chosen) == 1:
+            members = {name: [t[0] for t in tensors] for name, tensors in members.items()}
         rows = [trial + k * self.trials * self.each for k in range(len(self.chosen)) for trial in range(self.trials)]
         places = [i for i in self.chosen for _ in range(self.trials)]
         return Stack(self.form, view, members, rows, places)

@@ -18,6 +18,7 @@ from ..rules import ops
 Expand = Callable[..., Any]
 
 ARITHMETIC = {"add", "sub", "mul", "div", "mod", "floordiv", "pow", "neg", "abs", "sign", "maximum", "minimum"}
+FUNCTIONS = {"sqrt", "exp", "log", "tanh", "cos"}
 BOOLEAN = {"gt", "ge", "lt", "le", "eq", "ne", "and", "or", "not"}
 REDUCTIONS = ("sum", "mean", "norm", "max", "min", "squares")
 FACTS = {ops.numel: "#numel", ops.rows: "#rows", ops.columns: "#columns"}
@@ -168,7 +169,7 @@ def _words() -> dict[Any, Expand]:
         words[getattr(torch, op)] = words[f".{op}"] = expand
     for op in ("mul", "div", "maximum", "minimum", "gt", "ge", "lt", "le", "eq", "ne"):
         words[getattr(torch, op)] = words[f".{op}"] = _call(op, 2)
-    for op in ("abs", "neg", "sign", "sqrt", "exp", "log", "tanh", "cos"):
+    for op in ("abs", "neg", "sign", *FUNCTIONS):
         words[getattr(torch, op)] = words[f".{op}"] = _call(op, 1)
     for op in ("mul", "truediv", "gt", "ge", "lt", "le", "eq", "ne"):
         words[getattr(operator, op)] = _call("div" if op == "truediv" else op, 2)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from . import threads
 from .cpu import COLUMNS, COUNT, LENGTH, Kernel
@@ -21,13 +22,14 @@ class Held:
     def __init__(self, rows: np.ndarray) -> None:
         self.rows = rows
 
-    def read(self, rows: np.ndarray, column: int) -> list[Any]:
+    def read(self, rows: Sequence[int], column: int) -> list[Any]:
         """The numbers of some rows in a column."""
-        return list(self.rows[rows, column].tolist())
+        return [self.rows.item(row, column) for row in rows]
 
-    def write(self, rows: np.ndarray, column: int, values: Sequence[Any]) -> None:
+    def write(self, rows: Sequence[int], column: int, values: Sequence[Any]) -> None:
         """Put numbers there."""
-        self.rows[rows, column] = [float(x) for x in values]
+        for row, value in zip(rows, values, strict=True):
+            self.rows[row, column] = float(value)
 
 
 @dataclass
@@ -62,10 +64,15 @@ class Work:
     def _pass(self, kernel: Any) -> None:
         if kernel.by_blocks:
             threads.run(kernel, self.table, self.rows, self.blocks, self.elements * kernel.arrays)
+        elif self.table.size == self.form.width:
+            length, columns, count = map(self.table.item, (LENGTH, COLUMNS, COUNT))
+            self._vectors(kernel, count, count * (length // columns + columns))
         else:
             lengths, columns, counts = self.table.reshape(-1, self.form.width)[:, [LENGTH, COLUMNS, COUNT]].T
-            values = int((counts * (lengths // columns + columns)).sum())
-            threads.run(kernel, self.table, self.rows, int(counts.sum()), values * kernel.arrays)
+            self._vectors(kernel, int(counts.sum()), int((counts * (lengths // columns + columns)).sum()))
+
+    def _vectors(self, kernel: Kernel, count: int, values: int) -> None:
+        threads.run(kernel, self.table, self.rows, count, values * kernel.arrays)
 
     def sums(self, columns: Sequence[int]) -> tuple[Any, ...]:
         """The sums of columns over all rows."""
@@ -83,17 +90,21 @@ class Work:
         return list(self.rows[:, self.form.kept].tolist())
 
 
+@torch.no_grad()
 def run_with_calls(
     form: Form, stack: Stack, table: np.ndarray, rows: Rows, launch: Callable[[Any], None]
 ) -> Iterator[tuple[int, ...]]:
     """Do the steps of a form with calls, `launch` its passes."""
-    for step in form.steps:
-        if isinstance(step, Apply):
-            stack.apply(step, table, rows)
-        elif isinstance(step, Copy):
-            stack.copy(step)
-        elif isinstance(step, tuple):
-            yield step
-        else:
-            launch(step)
-            stack.forget(step.writes)
+    try:
+        for step in form.steps:
+            if isinstance(step, Apply):
+                stack.apply(step, table, rows)
+            elif isinstance(step, Copy):
+                stack.copy(step)
+            elif isinstance(step, tuple):
+                yield step
+            else:
+                launch(step)
+                stack.forget(step.writes)
+    finally:
+        stack.close()

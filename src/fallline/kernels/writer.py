@@ -131,7 +131,16 @@ class Writer:
         exp = "exp32" if self.precision == "float32" else "math.exp"
         if self._by_shared(op):
             return f"divide({args[0]}, {args[1]}, r_{_plain(str(op.args[1]))})"
+        if self._is_cube_root(op):
+            return f"cube_root32({args[0]})"
         return TEMPLATES[op.op].format(*args, F=self.precision, exp=exp)
+
+    def takes_cube_roots(self) -> bool:
+        """Whether the cube root that needs no call is asked for."""
+        return any(op.tensor and self._is_cube_root(op) for op in self.step.operations)
+
+    def _is_cube_root(self, op: Operation) -> bool:
+        return self.precision == "float32" and op.op == "pow" and op.args[1] == 1 / 3
 
     def _as_it_is(self, op: Operation, index: int) -> bool:
         """Whether operand `index` is taken as it is: conditions stay booleans, everything else becomes a number."""

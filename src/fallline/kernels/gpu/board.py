@@ -101,15 +101,16 @@ class Board:
         for column, after in zip(carried, kept, strict=True):
             self.rows[:, column] = self.rows[:, after]
 
-    def read(self, rows: np.ndarray, column: int) -> list[Any]:
+    def read(self, rows: Sequence[int], column: int) -> list[Any]:
         """The numbers of some rows in a column: as the host gave them, else as tensors on the device."""
-        if column < self.inputs and not np.isnan(self.host_rows[rows, column]).any():
-            return list(self.host_rows[rows, column].tolist())
-        return [self.rows[row, column] for row in rows.tolist()]
+        told = self.host_rows[list(rows), column]
+        if column < self.inputs and not np.isnan(told).any():
+            return list(told.tolist())
+        return [self.rows[row, column] for row in rows]
 
-    def write(self, rows: np.ndarray, column: int, values: Sequence[Any]) -> None:
+    def write(self, rows: Sequence[int], column: int, values: Sequence[Any]) -> None:
         """Put numbers there."""
-        for row, value in zip(rows.tolist(), values, strict=True):
+        for row, value in zip(rows, values, strict=True):
             self.rows[row, column] = value
 
     def steps(self) -> list[int]:

@@ -23,7 +23,6 @@ class Kernel:
     layout: Layout
     step: Pass
     dtypes: tuple[str, ...]
-    title: str = "kernel"
     carried: tuple[str, ...] | None = None
 
     @cached_property
@@ -31,7 +30,7 @@ class Kernel:
         """The Triton functions by name."""
         names = (array.name for array in self.layout.arrays)
         types = dict(zip(names, self.dtypes, strict=True))
-        text = printer.text(self.layout, self.step, types, self.title, self.carried)
+        text = printer.text(self.layout, self.step, types, self.carried)
         found: Mapping[str, Any] = cache.load(text, "KERNELS")
         return found
 
@@ -79,8 +78,6 @@ _EXACT = {"enable_fp_fusion": False}
 
 
 @lru_cache(maxsize=None)
-def compiled(
-    layout: Layout, step: Pass, dtypes: tuple[str, ...], title: str = "kernel", carried: tuple[str, ...] | None = None
-) -> Kernel:
+def compiled(layout: Layout, step: Pass, dtypes: tuple[str, ...], carried: tuple[str, ...] | None = None) -> Kernel:
     """The kernel of a pass for arrays of these types, in the layout's order."""
-    return Kernel(layout, step, dtypes, title, carried)
+    return Kernel(layout, step, dtypes, carried)

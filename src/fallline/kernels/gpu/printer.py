@@ -60,7 +60,7 @@ _TEMPLATES = {
 _CONDITIONS = {"where": (0,), "and": (0, 1), "or": (0, 1), "not": (0,)}
 
 _HEAD = """\
-# {title}: made by Fallline from the rule's text
+# Made by Fallline from a rule's text
 import triton
 import triton.language as tl
 
@@ -197,9 +197,7 @@ _BLANK = {"sum": "0.0", "squares": "0.0", "max": 'float("-inf")', "min": 'float(
 _JOIN = {"sum": "{0} + {1}", "squares": "{0} + {1}", "max": "maximum({0}, {1})", "min": "minimum({0}, {1})"}
 
 
-def text(
-    layout: Layout, step: Pass, dtypes: Mapping[str, str], title: str = "kernel", carried: Sequence[str] | None = None
-) -> str:
+def text(layout: Layout, step: Pass, dtypes: Mapping[str, str], carried: Sequence[str] | None = None) -> str:
     """The text of a pass's kernels, for arrays stored as `dtypes` says.
 
     The first pass of a program is given the `carried` numbers: it counts the step.
@@ -215,7 +213,7 @@ def text(
         if into in made:
             kernels[name] = writer.along(skeleton, made[into])
     listed = ", ".join(f'"{name}": {name}' for name in kernels)
-    return "".join([_HEAD.format(title=" ".join(title.split())), *kernels.values(), f"\n\nKERNELS = {{{listed}}}\n"])
+    return "".join([_HEAD, *kernels.values(), f"\n\nKERNELS = {{{listed}}}\n"])
 
 
 def has_update(step: Pass) -> bool:
