@@ -31,6 +31,13 @@ RULES = [
 ]
 
 
+TYPES = [
+    *((name, dtype) for name in RULES for dtype in (torch.float32, torch.bfloat16)),
+    *((name, torch.float16) for name in ("state_8bit(adamw)", "stochastic_rounding(adamw)", "state_8bit(muon)")),
+]
+"""The other half type is read and written as it is without few bits."""
+
+
 def gradients(params, seed):
     generator = torch.Generator().manual_seed(seed)
     drawn = [torch.randn(p.shape, generator=generator).to(p.dtype) for p in params]
@@ -43,8 +50,7 @@ def made(dtype, memory_format=torch.contiguous_format):
     return [p.contiguous(memory_format=memory_format) if p.dim() == 4 else p for p in params]
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize(("name", "dtype"), TYPES, ids=str)
 def test_a_kernel_leaves_the_bits_that_the_text_leaves(name, dtype):
     pair = Pair(get(name), made(dtype), lr=1e-2)
     for seed in range(4):

@@ -79,14 +79,14 @@ def test_checkpoints_are_exchanged_with_torchs_optimizer(name):
     torch.testing.assert_close(look_up(one, ours), look_up(two, theirs), rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("name", ELEMENTWISE)
+@pytest.mark.parametrize("name", [*ELEMENTWISE, "decoupled(momentum)"])
 def test_rows_go_the_way_of_a_dense_parameter_of_just_these_rows(name):
     """Any element-wise rule is lazy: what a batch does not look up is not there for it."""
     whole = table()
     part = whole.weight.detach()[2:5].clone().requires_grad_()
     before = whole.weight.detach().clone()
-    make = lambda p: optim.optimizer(name, [p], **({"weight_decay": 0.1} if "lr" in get(name).hypers else {}))  # noqa: E731
-    one, two = make(whole.weight), make(part)
+    settings = {"weight_decay": 0.1} if "weight_decay" in get(name).hypers else {}
+    one, two = (optim.optimizer(name, [p], **settings) for p in (whole.weight, part))
     for step in range(4):
         part.grad = torch.linspace(-1, 1, 12, dtype=torch.float64).view(3, 4) * (step + 1)
         rows = torch.tensor([[3, 2, 4, 3]])

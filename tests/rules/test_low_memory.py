@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +16,7 @@ from fallline.kernels.storage import SMALLEST, in_memory
 from fallline.rules import REGISTRY, get
 from fallline.rules.bounds import never_negative
 from fallline.rules.storage import Storage, storable
+from tests.child import Child
 
 CODES, SIZES = Storage.CODES, Storage.CODES_OF_SIZES
 LOW = ["state_8bit", "state_bfloat16"]
@@ -302,25 +302,25 @@ def test_float32_weights_are_left_as_they_are():
 # --- checkpoints
 
 
+CODED = {"lr": 1e-2, "state_8bit": True, "ema": 0.9}
+
+
+def go_on(directory: str, _: Any) -> None:
+    """Load what was saved there, take five steps and save what they have made."""
+    saved = torch.load(f"{directory}/there.pt", weights_only=True)
+    p = nn.Parameter(saved["p"])
+    optimizer = optim.AdamW([p], **CODED)
+    optimizer.load_state_dict(saved["optimizer"])
+    torch.save(noisy_steps(optimizer, [p], 5, seed=2)[0], f"{directory}/back.pt")
+
+
 def test_a_checkpoint_of_codes_goes_on_as_if_nothing_had_been(tmp_path: Path):
-    settings = {"lr": 1e-2, "state_8bit": True, "ema": 0.9}
     (p,) = weights((70, 64))
-    optimizer = optim.AdamW([p], **settings)
+    optimizer = optim.AdamW([p], **CODED)
     noisy_steps(optimizer, [p], 5)
     torch.save({"p": p.detach(), "optimizer": optimizer.state_dict()}, tmp_path / "there.pt")
     (wanted,) = noisy_steps(optimizer, [p], 5, seed=2)
-    text = (
-        "import sys, torch\n"
-        "sys.path.insert(0, sys.argv[2])\n"
-        "from tests.rules.test_low_memory import *\n"
-        "saved = torch.load(sys.argv[1] + '/there.pt', weights_only=True)\n"
-        "p = nn.Parameter(saved['p'])\n"
-        f"optimizer = optim.AdamW([p], **{settings})\n"
-        "optimizer.load_state_dict(saved['optimizer'])\n"
-        "torch.save(noisy_steps(optimizer, [p], 5, seed=2)[0], sys.argv[1] + '/back.pt')\n"
-    )
-    root = Path(__file__).parents[2]
-    subprocess.run([sys.executable, "-c", text, tmp_path, root], check=True, cwd=root)
+    assert Child(go_on, str(tmp_path)).end() == 0
     assert torch.equal(torch.load(tmp_path / "back.pt", weights_only=True), wanted)
 
 

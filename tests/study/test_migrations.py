@@ -6,22 +6,22 @@ import math
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
-from fallline.study.record import migrations
+from fallline.study.record import migrations, schema
 from fallline.study.record.opening import FILE, from_url
 from fallline.study.record.record import Record
 from fallline.study.record.schema import SCHEMA, tables
 from fallline.study.result import TrialRecord
 from fallline.training import Point
+from tests.child import Child
 
 from .postgres import Server
 from .records import TRIAL, fill
@@ -116,30 +116,24 @@ def test_the_steps_lead_to_the_tables_that_a_new_record_has(place: str) -> None:
         assert record.trials(study) == [TRIAL]
 
 
-KILLED = """
-import os, signal, sys
-from fallline.study.record import schema
-from fallline.study.record.record import Record
+def killed_on_the_way(place: str, after: int, _: Any) -> None:
+    """Bring a record up to date, in a process that dies after so many rows."""
+    seal, left = schema.seal, iter(range(after))
 
-seal, left = schema.seal, [int(sys.argv[2])]
+    def dying(table: Any, row: Any) -> Any:
+        if next(left, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return seal(table, row)
 
-def dying(table, row):
-    left[0] -= 1
-    if left[0] < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return seal(table, row)
-
-schema.seal = dying
-Record.create(sys.argv[1])
-"""
+    schema.seal = dying
+    Record.create(place)
 
 
 @pytest.mark.parametrize("after", [3, 7, 12])
 def test_a_process_killed_on_the_way_leaves_the_old_record_whole(old: Path, after: int) -> None:
     with closing(sqlite3.connect(old / FILE)) as connection:
         before = list(connection.iterdump())
-    done = subprocess.run([sys.executable, "-c", KILLED, str(old), str(after)], env=os.environ, check=False)
-    assert done.returncode == -signal.SIGKILL
+    assert Child(killed_on_the_way, str(old), after).end() == -signal.SIGKILL
     with closing(sqlite3.connect(old / FILE)) as connection:
         assert list(connection.iterdump()) == before
     with Record.create(old) as record:

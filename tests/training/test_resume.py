@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
-import subprocess
-import sys
+import os
 import time
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from torch import nn
 from fallline.problems import Problem
 from fallline.rules import get
 from fallline.training import Execution, Outcome, Rungs, Trial, checkpoint, train
+from tests.child import Child
 
 from .stopping import stop_every, train_in_pieces
 
@@ -100,21 +101,6 @@ def test_rungs_decide_the_same_after_every_interrupt(tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
-KILLED = """
-import sys
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-import torch
-torch.set_num_threads(1)
-from fallline.training import Execution, checkpoint
-from tests.training.test_resume import train_the_rest
-checkpoint._SECONDS = 0.0
-checkpoint._SHARE = 0.5
-print("ready", flush=True)
-train_the_rest(Path({keep!r}), Execution(**{execution!r}))
-"""
-
-
 def train_the_rest(directory: Path, execution: Execution) -> dict[int, list[object]]:
     """Train what is not in the record, here a file for each list of trials that ended together; all that is in it."""
     recorded = {int(k): v for path in directory.glob("*.json") for k, v in json.loads(path.read_text()).items()}
@@ -129,34 +115,38 @@ def train_the_rest(directory: Path, execution: Execution) -> dict[int, list[obje
     return recorded
 
 
+def train_often_kept(directory: str, execution: Execution, writer: Any) -> None:
+    """The same, with a checkpoint as soon as the last one is written; what begins is told."""
+    torch.set_num_threads(1)
+    checkpoint._SECONDS, checkpoint._SHARE = 0.0, 0.5
+    os.write(writer.fileno(), b".")
+    train_the_rest(Path(directory), execution)
+
+
 @pytest.mark.parametrize("execution", [Execution(width=6), Execution(processes=2)], ids=str)
 def test_killed_at_any_instant_it_ends_with_the_same_bits(tmp_path, execution):
     (tmp_path / "undisturbed").mkdir()
     (tmp_path / "killed").mkdir()
     undisturbed = train_the_rest(tmp_path / "undisturbed", execution)
     killed = tmp_path / "killed"
-    code = KILLED.format(tests=str(Path(__file__).parents[2]), execution=execution.to_dict(), keep=str(killed))
     chance = np.random.default_rng(0)
-    for _ in range(3):
-        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        wait_for_a_checkpoint(killed / "checkpoints", process, chance.uniform(0, 0.5))
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    for _ in range(3 if execution.processes < 2 else 2):
+        child = Child(train_often_kept, str(killed), execution)
+        assert child.told(1) == 1
+        wait_for_a_checkpoint(killed / "checkpoints", child, chance.uniform(0, 0.5))
+        child.kill()
     assert len(list(killed.glob("*.json"))) < 6
     assert train_the_rest(killed, execution) == undisturbed
     assert list((killed / "checkpoints").iterdir()) == []
 
 
-def wait_for_a_checkpoint(directory: Path, process: subprocess.Popen[str], seconds: float) -> None:
+def wait_for_a_checkpoint(directory: Path, child: Child, seconds: float) -> None:
     """Wait until there is one, then for some more time."""
     until = time.monotonic() + 60
-    while not list(directory.glob("*.safetensors")) and process.poll() is None:
+    while not list(directory.glob("*.safetensors")) and child.process.is_alive():
         assert time.monotonic() < until
     until = time.monotonic() + seconds
-    while time.monotonic() < until and process.poll() is None:
+    while time.monotonic() < until and child.process.is_alive():
         pass
 
 
