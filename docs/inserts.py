@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 from fallline.rules import hyper, matrices, ops
+from fallline.schedules import REGISTRY as SCHEDULES
 from fallline.study.search.pruners import PRUNERS
 from fallline.study.search.samplers import SAMPLERS
 
@@ -51,6 +52,13 @@ def scales() -> str:
     """The ways in which a search range is even."""
     ways = [hyper.log, hyper.linear, hyper.one_minus_log]
     return words.table(("Range", "What it is"), [(_call(way), words.summary(way)) for way in ways])
+
+
+@insert
+def schedules() -> str:
+    """The schedules, as they are written, with their sources."""
+    rows = [(words.code(each.call), each.summary, each.paper) for _, each in sorted(SCHEDULES.items())]
+    return words.table(("Schedule", "What it is", "Source"), rows)
 
 
 @insert

@@ -51,7 +51,8 @@ def call(capsys, monkeypatch, tmp_path):
 def test_a_suggestion_for_ones_own_problem_and_rule(call, tmp_path):
     args = ("my_model.py:problem", "--rule", "my_model.py:half_step", "--seeds", 2, "--steps", 60)
     status, out, errors = call(*args)
-    assert (status, errors) == (0, "")
+    assert status == 0
+    assert errors.startswith(" - No valid data was given: 12 of the 60")
     assert "half_step on my_model:problem: learning-rate range test" in out
     assert "Begin with lr = " in out
     assert "Look next at the page: results/lr-range.html" in out
@@ -62,6 +63,19 @@ def test_a_suggestion_for_ones_own_problem_and_rule(call, tmp_path):
     assert status == 0
     assert len(told["sweeps"]) == 2
     assert told["rates"][0] == pytest.approx(1e-4)
+
+
+def test_a_table_is_named_as_for_the_other_verbs(call, tmp_path):
+    lines = "".join(f"{k * 37 % 11},{k * 1.5}\n" for k in range(60))
+    (tmp_path / "houses.csv").write_text(f"rooms,the price\n{lines}")
+    limits = ("--steps", 20, "--seeds", 1)
+    status, out, told = call("houses.csv", "--target-column", "the price", *limits)
+    assert status == 0
+    assert "Regression: 'the price' holds numbers" in told
+    assert "fallline compare houses.csv --target-column 'the price' --rules adamw" in out
+    status, out, _ = call("houses.csv:the price", *limits)
+    assert status == 0
+    assert "fallline compare 'houses.csv:the price' --rules adamw" in out
 
 
 def test_other_settings_and_the_range_are_taken(call):
@@ -90,7 +104,7 @@ def test_other_settings_and_the_range_are_taken(call):
 def test_a_mistake_gets_one_clear_error(call, args, message):
     status, out, errors = call(*args)
     assert (status, out) == (2, "")
-    assert errors.startswith("error: ")
+    assert errors.splitlines()[-1].startswith("error: ")
     assert message in errors
 
 

@@ -52,8 +52,9 @@ def test_commands_of_a_page_are_understood(page):
 def understand(command, arguments):
     """Parse arguments as the program would, without doing what they ask for."""
     context = command.make_context("fallline", list(arguments))
-    if hasattr(command, "commands"):
-        _, verb, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+    after = [*context._protected_args, *context.args]
+    if hasattr(command, "commands") and (after or not command.invoke_without_command):
+        _, verb, rest = command.resolve_command(context, after)
         understand(verb, rest)
 
 

@@ -100,7 +100,7 @@ def test_sizes_that_differ_are_scaled_and_cut_and_notes_say_so(folder):
     Image.fromarray(pixels(30, 90)).save(folder / "cat" / "wide.png")
     problem = load(str(folder))
     assert problem.train.x.shape[1:] == (3, 10, 10)
-    assert saying(problem, "differ in size (12x10 to 30x90) pixels: each was scaled to a shorter side of 10 pixels")
+    assert saying(problem, "differ in size (10x12 to 90x30) pixels: each was scaled to a shorter side of 10 pixels")
     assert from_folder(folder, size=16).train.x.shape[1:] == (3, 16, 16)
     with pytest.raises(InputError, match="size must be a whole number of pixels, at least 8; it is 2"):
         from_folder(folder, size=2)
@@ -111,7 +111,7 @@ def test_large_pictures_become_64_pixels(folder):
         Image.fromarray(pixels(90, 120)).save(path)
     problem = load(str(folder))
     assert problem.train.x.shape[1:] == (3, 64, 64)
-    assert saying(problem, "are 90x120 pixels: each was scaled to a shorter side of 64 pixels")
+    assert saying(problem, "are 120x90 pixels: each was scaled to a shorter side of 64 pixels")
 
 
 def test_grey_stays_grey_and_mixtures_become_coloured(folder):
@@ -157,7 +157,7 @@ def test_what_lies_around_is_left_out_and_said(folder):
     assert sum(problem.sizes.values()) == 40
     for said in (
         "1 pictures lie in no class's folder",
-        "1 files are no pictures",
+        "1 files are no pictures by their names (.db)",
         "without pictures were left out: empty",
     ):
         assert saying(problem, said)
@@ -174,6 +174,10 @@ def test_files_that_cannot_be_read_are_named(folder):
         load(str(folder))
     with pytest.raises(InputError, match=r"dog/00.png"):
         read_all(from_folder(folder, in_memory=1))
+    (folder / "dog" / "00.png").unlink()
+    (folder / "dog" / "00.png").symlink_to("nowhere.png")
+    with pytest.raises(InputError, match=r"1 files cannot be read as pictures: dog/00.png"):
+        load(str(folder))
 
 
 def read_all(problem):
@@ -187,8 +191,12 @@ def read_all(problem):
         (lambda folder: [shutil.rmtree(folder / name) for name in ("cat", "dog")], "two classes or more; it has none"),
         (lambda folder: [path.unlink() for path in folder.rglob("*.png") if path.stem != "00"], "2 training examples"),
         (lambda folder: shutil.rmtree(folder), "there is no folder"),
+        (
+            lambda folder: [path.rename(path.with_suffix(".heic")) for path in (folder / "dog").glob("*")],
+            r"'cat' only. 20 files are no pictures by their names \(.heic\)",
+        ),
     ],
-    ids=["one class", "none", "too few", "gone"],
+    ids=["one class", "none", "too few", "gone", "unknown kind"],
 )
 def test_what_cannot_be_learned_from(folder, change, message):
     change(folder)

@@ -49,6 +49,8 @@ def rows(header, row, number=40):
         (rows("a,y", lambda k: f"u{k},{k % 2}", 100), "no column is left to learn from. .*identifiers do.: 'a'"),
         (rows("a,target", lambda k: f"{k * 1.1},{k % 2}"), "unknown target column of t.csv: 'y'.*Known: a, target"),
         (rows("a,Y", lambda k: f"{k * 1.1},{k % 2}"), "'y'.*told apart by case.*'Y'"),
+        (rows("1,2.5,u", lambda k: f"{k},{k * 1.1},v"), "unknown target .*does the first line not name the columns"),
+        (rows("a,y", lambda k: f"{k * 1.1},{2**60 + k % 3}"), r"'y' of t.csv holds whole numbers beyond 2\*\*53"),
     ],
 )
 def test_what_cannot_be_learned_from_is_said_before_any_training(write, content, message):
@@ -80,12 +82,14 @@ def test_a_damaged_file_is_told(write, name, content):
 PLAIN = rows("größe,art,y", lambda k: f"{k * 1.7},{'é' if k % 3 else 'ß'},{k % 2}")
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
 def test_the_same_text_in_any_encoding_is_the_same_problem(write, encoding):
     problem = load(f"{write('t.csv', PLAIN.encode(encoding))}:y")
     assert problem.fingerprint == load(f"{write('u.csv', PLAIN)}:y").fingerprint
     said = [note for note in problem.notes if "Windows-1252" in note]
     assert said == (["t.csv is not UTF-8 (line 1); it was read as Windows-1252."] if encoding == "cp1252" else [])
+    unmarked = [note for note in problem.notes if f"it was read as {encoding.upper()}" in note]
+    assert bool(unmarked) == (encoding in ("utf-16-le", "utf-16-be"))
 
 
 @pytest.mark.parametrize(
@@ -112,12 +116,26 @@ def test_the_same_table_in_any_form_is_the_same_problem(write, name, content):
         (rows("a,c,y", lambda k: f"{k * 37 % 17},{k % 2},{k % 2}"), r"Left out \(equal to the target.*'c'"),
         (rows("a,a,y", lambda k: f"{k * 1.3},{k * 2.2},{k % 2}"), "More than one column is called 'a'"),
         (rows("a,y", lambda k: f"{'inf' if k % 4 == 0 else k * 1.1},{k % 2}"), "Missing values.*'a'"),
+        (rows("a,y", lambda k: f"{'-inf' if k % 4 == 0 else k * 1.1},{k % 2}"), "10 values of 'a' are infinite"),
+        (
+            rows("a,y", lambda k: f"{k * 3 % 7},{'inf' if k % 4 == 0 else k * 1.1}"),
+            "10 rows without 'y' .*10 of them .*infinite",
+        ),
+        (
+            rows("a,y", lambda k: f"{10**30 if k == 3 else k * 1.1},{k % 2}"),
+            r"1 values of 'a' \(1e\+30\) .* as missing",
+        ),
+        (
+            rows("a,y", lambda k: f"{k * 1.1},{['None', 'low', 'high'][k % 3]}"),
+            r"14 rows without 'y' .*'None'.* left out",
+        ),
+        (rows("a;y", lambda k: f"{k * 1.1};{k % 2}"), "Columns are separated by ';'"),
         (rows("a,y", lambda k: f"{'unknown' if k == 7 else k * 1.1},{k % 2}"), r"'a' is text that holds numbers: 1 of"),
         (rows("a,y", lambda k: f"{k * 1.1},{['Yes', 'yes', 'no'][k % 3]}"), "'Yes', 'yes' differ in case only"),
         (rows("a,b,y", lambda k: f"{k * 1.1},{' ?' if k % 2 else ' x'},{k % 2}"), "Missing values.*'b'"),
         (rows("a,y", lambda k: f"{k * 1.1},{'rare' if k == 3 else 'often'}"), "97.5% of the rows are 'often'"),
+        (rows("a,y", lambda k: f"{k * 1.1},{'rare' if k == 3 else 'often'}"), "so no test score knows them: 'rare'"),
     ],
-    ids=["empty", "leak", "twice", "infinite", "mixed", "case", "question-marks", "imbalance"],
 )
 def test_what_is_done_about_odd_columns_is_said(write, content, note):
     problem = load(f"{write('t.csv', content)}:y")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from fallline.errors import InputError
 from fallline.problems import Problem
-from fallline.runs import Run, train, trainer
+from fallline.runs import Run, export, train, trainer
 from fallline.runs.loggers import LOGGERS
 
 from .problems import examples, plain
@@ -113,3 +113,14 @@ def test_a_run_is_told_as_json(tmp_path: Path) -> None:
     assert told["state"] == "finished"
     assert told["history"][1]["epoch"] == 1
     assert told["test"].keys() == {"loss", "metric"}
+
+
+def test_a_disk_that_has_no_room_for_the_model_is_an_error_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(export, "write", full)
+    with pytest.raises(InputError, match=r"the model cannot be written into .*: No space left on device"):
+        train(plain(), epochs=1, out=tmp_path)

@@ -94,6 +94,9 @@ def test_a_finished_run_is_given_again_without_training(tmp_path: Path) -> None:
     again = train(problems.signs(), out=tmp_path, average="ema(0.9)")
     assert numbers(again) == numbers(first)
     assert again.seconds == first.seconds
+    assert [note for note in again.notes if note not in first.notes] == [
+        "The run had ended before, so nothing was trained; fresh=True (--fresh) starts it again."
+    ]
 
 
 def test_a_directory_with_another_run_is_refused_and_can_be_started_afresh(tmp_path: Path) -> None:
@@ -134,6 +137,7 @@ def test_files_can_be_loaded_by_anyone(tmp_path: Path) -> None:
     assert all(torch.equal(exported[name], value) for name, value in run.model.state_dict().items())
     fresh = problems.network()
     fresh.load_state_dict(load_file(tmp_path / "best.safetensors"))
+    assert (tmp_path / "model.safetensors").stat().st_mode == (tmp_path / "history.jsonl").stat().st_mode
 
 
 def test_workers_load_the_same_data_as_the_process_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,9 @@ class Average:
             if p.dtype in _HALF:
                 p.data = p.data.float()
 
+    def __repr__(self) -> str:
+        return f"Average({type(self._model).__name__}, {str(self.kind)!r}, count={self.count})"
+
     @property
     def averaged(self) -> nn.Module:
         """The model with the averaged weights: a copy that is kept up to date, untrained before the first update."""

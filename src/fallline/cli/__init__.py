@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib import import_module
 from pkgutil import iter_modules
@@ -20,6 +21,11 @@ def main() -> None:
         app()
     except FalllineError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"error: {error.strerror}; what was written is kept; the same command goes on.", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from ..study import Result
 
 
-def answer(result: Result, out: Path, as_json: bool) -> None:
-    """Print the result and write the report into `out`; one that is not complete ends the program as Ctrl-C does."""
+def answer(result: Result, out: Path, as_json: bool, told: Sequence[str] = ()) -> None:
+    """Print the result and write the report into `out`; one that is not complete ends the program as Ctrl-C does.
+
+    `told` are notes that were printed before.
+    """
     from rich.console import Console
     from rich.padding import Padding
     from rich.text import Text
@@ -27,7 +30,8 @@ def answer(result: Result, out: Path, as_json: bool) -> None:
         print(result.to_json())
     else:
         console.print(result.table())
-        for sentence in [*(difference.sentence for difference in result.differences), *result.notes]:
+        notes = [note for note in result.notes if note not in told]
+        for sentence in [*(difference.sentence for difference in result.differences), *notes]:
             console.print(Padding(Text(f"- {sentence}"), (0, 0, 0, 1)))
     page = result.report(out / "report.html")
     if not as_json:

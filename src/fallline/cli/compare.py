@@ -106,4 +106,4 @@ def compare(
         schedule=schedule,
         average=average,
     )
-    answer(result, out, as_json)
+    answer(result, out, as_json, loaded.notes)

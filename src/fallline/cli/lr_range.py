@@ -8,13 +8,15 @@ from typing import Annotated
 
 import typer
 
+from .answer import say
 from .app import INTERRUPTED, AsJson, app
+from .compare import NAMED, Data, TargetColumn
 from .given import numbers
 
 
 @app.command("lr-range")
 def lr_range(
-    problem: Annotated[str, typer.Argument(help="A built-in problem, file.py:name or package.module:name.")],
+    problem: Annotated[str, typer.Argument(help=NAMED)],
     rule: Annotated[str, typer.Option(help="The rule whose learning rate is looked for.")] = "adamw",
     seeds: Annotated[int, typer.Option(help="Sweeps, each from its own initial weights and data order.")] = 5,
     low: Annotated[
@@ -29,7 +31,8 @@ def lr_range(
         typer.Option("--set", help="Another hyper-parameter of the rule, as NAME=VALUE; may be given several times."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Directory of the page.")] = Path("results"),
-    data: Annotated[Path | None, typer.Option(help="Directory of the data, for problems that need files.")] = None,
+    data: Data = None,
+    target_column: TargetColumn = None,
     seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -47,7 +50,9 @@ def lr_range(
 
     report.check()
     # the problem first: its file may define the rule
-    loaded = load(problem, data)
+    loaded = load(problem, data, target_column)
+    if not as_json:
+        say(loaded.notes)
     settings = numbers(given or [])
     found = run(loaded, rule, seeds=seeds, low=low, high=high, steps=steps, settings=settings, seed=seed)
     if not found.sweeps:
@@ -62,6 +67,8 @@ def lr_range(
         for note in found.notes:
             console.print(Padding(Text(f"- {note}"), (0, 0, 0, 1)))
         console.print(f"\nLook next at the page: {page}")
-        console.print(f"Then let a search find it: fallline compare {problem} --rules {quote(rule)}", soft_wrap=True)
+        column = "" if target_column is None else f" --target-column {quote(target_column)}"
+        search = f"fallline compare {quote(problem)}{column} --rules {quote(rule)}"
+        console.print(f"Then let a search find it: {search}", soft_wrap=True)
     if not found.complete:
         raise typer.Exit(INTERRUPTED)

@@ -84,4 +84,4 @@ def show(
         print("Drawn for a validation loss that never falls.")
     if written is not None:
         print(f"Look next at the picture: {written}")
-    print(f"Then train with it: fallline compare digits --schedule {quote(drawn.text)}")
+    print(f"Then train with it: fallline train digits --schedule {quote(drawn.text)}")

@@ -34,6 +34,8 @@ def write_index(directory: Path, facts: Mapping[str, Any]) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         draft.write_text(json.dumps({"format": _FORMAT, **facts}, indent=2) + "\n", encoding="utf-8")
         os.replace(draft, path)
+    except FileExistsError as error:
+        raise InputError(f"out={str(directory)!r} is a file; give a directory.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
     return path

@@ -25,7 +25,7 @@ from .diversity import Diversity
 _SPLITS = ("train", "valid", "test")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scores:
     """What members and ensemble reach on some data: means over examples.
 
@@ -42,6 +42,11 @@ class Scores:
     """The standard error of the ensemble's metric from the number of examples, where it is a share of them."""
     calibrations: tuple[Calibration, ...] = ()
     calibration: Calibration | None = None
+
+    def __repr__(self) -> str:
+        reached = [score.metric for score in self.members]
+        members = f"{len(reached)} members {min(reached):.4g} to {max(reached):.4g}"
+        return f"<Scores: {self.metric} {self.ensemble.metric:.4g} as an ensemble, {members}>"
 
     @property
     def mean(self) -> Score:

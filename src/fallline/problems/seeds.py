@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from ..errors import InputError
+
 
 def derive(seed: int, *purpose: str | int) -> int:
     """A seed in [0, 2**63) for one purpose of a trial (the data order of epoch 3, say)."""
@@ -24,7 +26,12 @@ def generator(seed: int) -> torch.Generator:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Start the global generators of PyTorch, NumPy and Python from the seed; afterwards they are as before."""
+    """Start the global generators of PyTorch, NumPy and Python from the seed; afterwards they are as before.
+
+    Raises `InputError` for a seed that PyTorch cannot hold.
+    """
+    if not -(2**63) <= seed < 2**64:
+        raise InputError(f"seed={seed} is not allowed; allowed are whole numbers from -2**63 to 2**64 - 1.")
     before = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
     on_cuda: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     devices = torch.cuda.get_rng_state_all() if on_cuda else None

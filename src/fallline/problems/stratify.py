@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,13 @@ from .problem import SHARES
 Array = np.ndarray[Any, Any]
 
 
-def stratified(labels: Array, wanted: Collection[str], seed: int) -> tuple[Array, dict[str, Array], list[str]]:
+def stratified(
+    labels: Array, wanted: Collection[str], seed: int, classes: Sequence[str] = ()
+) -> tuple[Array, dict[str, Array], list[str]]:
     """Places that stay for training, those held out for each of `wanted` ("valid", "test"), and notes.
 
-    Shares are those of `Problem` (20 % and 15 %). Every class keeps at least one example for training. Raises
-    `InputError` if there are too few examples.
+    Shares are those of `Problem` (20 % and 15 %). Every class keeps at least one example for training; notes tell those
+    of the `classes` of which none could be held out. Raises `InputError` if there are too few examples.
     """
     shares = {name: share for name, share in SHARES.items() if name in wanted}
     if not shares:
@@ -46,4 +48,16 @@ def stratified(labels: Array, wanted: Collection[str], seed: int) -> tuple[Array
         f"with seed {seed}) were held out for it."
         for name, part in parts.items()
     ]
-    return np.sort(np.concatenate(stay)), parts, notes
+    return np.sort(np.concatenate(stay)), parts, notes + _never_judged(labels, parts, classes)
+
+
+def _never_judged(labels: Array, parts: dict[str, Array], classes: Sequence[str]) -> list[str]:
+    notes = []
+    for name, part in parts.items():
+        rare = [each for label, each in enumerate(classes) if label in labels and label not in labels[part]]
+        if rare:
+            more = f" and {len(rare) - 8} more" if len(rare) > 8 else ""
+            notes.append(
+                f"Too rare to be held out, so no {name} score knows them: {', '.join(map(repr, rare[:8]))}{more}."
+            )
+    return notes

@@ -13,6 +13,7 @@ from .. import optim
 from ..averages import Average
 from ..errors import InputError
 from ..optim import RuleOptimizer, recipes
+from ..optim.recipes.parameters import check_selectors
 from ..penalties import Penalized
 from ..problems import Problem
 from ..rules import Rule
@@ -57,6 +58,7 @@ def assemble(problem: Problem, rule: Rule, options: Options, peers: Peers, keeps
     follower = follow(schedules, examples=examples, batch_size=options.batch_size, epochs=options.epochs)
     precision = Precision(options.precision, peers.device)
     model = problem.build(options.seed, own)
+    _check_selected(model, options)
     notes = _begin_with(model, options)
     model.to(peers.device)
     optimizer = _optimizer(model, rule, settings, options)
@@ -86,6 +88,14 @@ def assemble(problem: Problem, rule: Rule, options: Options, peers: Peers, keeps
         epochs=options.epochs,
         notes=notes,
     )
+
+
+def _check_selected(model: nn.Module, options: Options) -> None:
+    """Raises `InputError`, which names the argument, for a selector that names nothing."""
+    parameters = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+    names = [*parameters, *(path for path, _ in model.named_modules() if path)]
+    check_selectors("freeze", options.freeze, names)
+    check_selectors("penalize", options.penalize, names)
 
 
 def _begin_with(model: nn.Module, options: Options) -> tuple[str, ...]:

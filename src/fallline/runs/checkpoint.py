@@ -54,6 +54,8 @@ class Checkpoints:
             try:
                 directory.mkdir(parents=True, exist_ok=True)
                 TemporaryFile(dir=directory).close()
+            except FileExistsError as error:
+                raise InputError(f"out={str(directory)!r} is a file; give a directory.") from error
             except OSError as error:
                 raise InputError(f"out={str(directory)!r} cannot be written: {error.strerror or error}.") from error
 

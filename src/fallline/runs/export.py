@@ -48,12 +48,14 @@ def check(names: Sequence[str]) -> None:
 def export(model: nn.Module, x: Tensor, directory: Path, names: Sequence[str]) -> list[Path]:
     """Write the model in all these formats; the paths. The model stays in the mode it was in.
 
-    Raises `InputError` for a model that a format cannot hold.
+    Raises `InputError` for a model that a format cannot hold, and for a directory that cannot take it.
     """
     training = model.training
     model.eval()
     try:
         return [EXPORTS[name](model, x, directory) for name in names]
+    except OSError as error:
+        raise InputError(f"the model cannot be written into {directory}: {error.strerror or error}.") from error
     finally:
         model.train(training)
 

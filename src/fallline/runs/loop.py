@@ -76,14 +76,14 @@ class Loop:
         with threads(parts.problem):
             if not parts.course.curve:
                 self._point(None, self.scoring.score("valid"), 0.0)
-            while not self._over():
+            while not self.over():
                 if self._train(stop):
                     self._close()
                 elif not parts.course.reason:
                     break
             self.save()
 
-    def _over(self) -> bool:
+    def over(self) -> bool:
         """Whether the run has come to its end, which `state` then tells."""
         parts = self.parts
         if parts.course.reason:

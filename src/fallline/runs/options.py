@@ -67,6 +67,8 @@ class Options:
             )
         if self.penalize and not (self.l1 or self.l2):
             raise InputError("penalize says which modules are penalized; give l1 or l2 too.")
+        if self.head != "auto" and self.weights is None:
+            raise InputError("head says what becomes of a checkpoint's last layer; give weights (--from) too.")
         if self.precision not in precision.TYPES:
             raise unknown("precision", str(self.precision), precision.TYPES)
         loggers.check(self.log)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from .progress import Watch
 from .result import Run
 from .state import load
 from .stop import Stop
+
+_ENDED = "The run had ended before, so nothing was trained; fresh=True (--fresh) starts it again."
 
 
 def train(
@@ -179,17 +182,19 @@ class _Training:
 
     def run(self) -> Run:
         """Train, from where a checkpoint stands if there is one."""
-        watch = self.watch
+        watch, ended = self.watch, False
         with loggers.opened(self.options.log if self.first else (), self._book()) as tell:
             loop = Loop(self.parts, self.sinks, tell)
             if self.saved is not None:
                 load(loop, self.saved, self.checkpoints.best())
+                ended = loop.over()
                 if self.first and self.saved.torch != torch.__version__:
                     watch.say(f"its checkpoint is of torch {self.saved.torch}: the last bits may come out otherwise")
             with watch, Stop() as stop:
                 watch.goes_on(self.parts.course.steps)
                 loop.run(stop)
-        return finish(loop, stop, self.options, self.settings, self.out)
+        run = finish(loop, stop, self.options, self.settings, self.out)
+        return replace(run, notes=(*run.notes, _ENDED)) if ended else run
 
     def _try_exports(self) -> None:
         """What cannot be exported is told now, not after the training."""

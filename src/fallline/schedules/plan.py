@@ -126,7 +126,7 @@ class Clause:
         return evaluate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Schedules:
     """Everything that is scheduled in a run, as `parse` reads it; `str` gives the text back."""
 
@@ -151,6 +151,9 @@ class Schedules:
 
     def __str__(self) -> str:
         return "; ".join(map(str, self.clauses))
+
+    def __repr__(self) -> str:
+        return f"Schedules({str(self)!r})"
 
 
 def _function(term: Term, asked: str | None, quantity: str, run: Run) -> Callable[[float, float, list[float]], float]:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..shown import Tabled
 from .findings.measure import Measure
 
 if TYPE_CHECKING:
@@ -204,8 +205,8 @@ class Study:
     problem: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Result:
+@dataclass(frozen=True, repr=False)
+class Result(Tabled):
     """A comparison's answer. `rules` are ranked, the best first; `notes` say what to know beside the numbers.
 
     `trials` is the search budget of each rule and `seeds` the number of fresh seeds; `target` is the validation metric
@@ -258,6 +259,11 @@ class Result:
         from .findings.table import table
 
         return table(self)
+
+    def sentences(self) -> list[str]:
+        """What a prompt shows below the table: whether the first two can be told apart, and where more is said."""
+        first = [difference.sentence for difference in self.differences[:1]]
+        return [*first, 'More: .differences, .notes, .best.best.settings, .frame(), .report("report.html")']
 
     def frame(self, curves: bool = False) -> pandas.DataFrame:
         """The trials as a pandas DataFrame, a row each; with `curves` a row for each point of their curves.

@@ -103,6 +103,8 @@ def write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> Non
     temporary = path.with_suffix(".tmp")  # one name, so that what a killed process leaves is written over
     try:
         text = json.dumps({**header, "versions": _versions()})
+        temporary.touch()
+        mode = temporary.stat().st_mode  # what the user lets others do; safetensors would let them do nothing
         kept = {name: value.detach().contiguous() for name, value in tensors.items()}
         try:
             save_file(kept, temporary, {"fallline": text})
@@ -110,6 +112,7 @@ def write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> Non
             raise
         except Exception as error:  # safetensors has an exception of its own for a full disk
             raise OSError(str(error)) from error
+        temporary.chmod(mode)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)

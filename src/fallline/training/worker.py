@@ -23,7 +23,11 @@ def main() -> None:
     """Train what the other side sends until it goes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the other side decides
     torch.set_num_threads(1)
-    with Client(ast.literal_eval(sys.argv[1]), authkey=bytes.fromhex(os.environ.pop(KEY))) as connection:
+    try:
+        client = Client(ast.literal_eval(sys.argv[1]), authkey=bytes.fromhex(os.environ.pop(KEY)))
+    except (EOFError, OSError):
+        return  # the other side was stopped while this one started
+    with client as connection:
         assert isinstance(connection, Connection)
         try:
             sys.path[:] = connection.recv()

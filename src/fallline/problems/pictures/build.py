@@ -57,7 +57,7 @@ def from_sources(
     """As `from_folder`, from pictures of any source: `parts` are "train" and, where they are given, "valid", "test"."""
     form, seen = survey(parts, size)
     labels = np.array(parts["train"].labels)
-    stay, held, split_notes = stratified(labels, {"valid", "test"} - parts.keys(), seed)
+    stay, held, split_notes = stratified(labels, {"valid", "test"} - parts.keys(), seed, classes)
     sources = {**parts, **{part: parts["train"].take(rows) for part, rows in held.items()}}
     sources["train"] = parts["train"].take(stay)
     number = sum(len(source) for source in sources.values())

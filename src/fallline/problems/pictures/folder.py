@@ -9,7 +9,8 @@ from ...errors import InputError, unknown
 from ..splits import named
 from .source import Files
 
-_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".pgm", ".ppm", ".tif", ".tiff", ".webp"}
+_NAMES = ("avif", "bmp", "gif", "jfif", "jp2", "jpeg", "jpg", "pgm", "png", "ppm", "tif", "tiff", "webp")
+_SUFFIXES = {f".{name}" for name in _NAMES}
 
 
 def find(folder: Path) -> tuple[dict[str, Files], tuple[str, ...], list[str]]:
@@ -21,7 +22,10 @@ def find(folder: Path) -> tuple[dict[str, Files], tuple[str, ...], list[str]]:
     classes = tuple(held["train"])
     if len(classes) < 2:
         found = f"it has {classes[0]!r} only" if classes else "it has none"
-        raise InputError(f"{roots['train']} must hold a folder of pictures for each of two classes or more; {found}.")
+        told = " ".join(["", *notes])
+        raise InputError(
+            f"{roots['train']} must hold a folder of pictures for each of two classes or more; {found}.{told}"
+        )
     for split, by_class in held.items():
         for name in by_class:
             if name not in classes:
@@ -49,11 +53,13 @@ def _roots(folder: Path) -> dict[str, Path]:
 
 def _by_class(root: Path, notes: list[str], folder: Path) -> dict[str, list[Path]]:
     """Class -> its pictures, however deep in its folder."""
-    held, others, empty = {}, 0, []
+    held, others, empty = {}, list[Path](), []
     for home in _folders(root):
-        files = [path for path in sorted(home.rglob("*")) if path.is_file() and not _hidden(path.relative_to(root))]
+        # a link that leads nowhere is no file, and is refused later as a picture that cannot be read
+        found = (path for path in sorted(home.rglob("*")) if path.is_file() or path.is_symlink())
+        files = [path for path in found if not path.is_dir() and not _hidden(path.relative_to(root))]
         pictures = [path for path in files if path.suffix.lower() in _SUFFIXES]
-        others += len(files) - len(pictures)
+        others += [path for path in files if path.suffix.lower() not in _SUFFIXES]
         if pictures:
             held[home.name] = pictures
         else:
@@ -63,7 +69,9 @@ def _by_class(root: Path, notes: list[str], folder: Path) -> dict[str, list[Path
     if loose:
         notes.append(f"{loose} pictures{where} lie in no class's folder; they were left out.")
     if others:
-        notes.append(f"{others} files{where} are no pictures; they were left out.")
+        kinds = sorted({path.suffix or path.name for path in others})
+        names = f"{', '.join(kinds[:8])}{_more(kinds[8:])}"
+        notes.append(f"{len(others)} files{where} are no pictures by their names ({names}); they were left out.")
     if empty:
         notes.append(f"Folders{where} without pictures were left out: {', '.join(empty[:8])}{_more(empty[8:])}.")
     return held

@@ -80,14 +80,18 @@ def _sized(sizes: Counter[tuple[int, int]], wanted: int | None) -> tuple[tuple[i
         raise InputError(f"size must be a whole number of pixels, at least 8; it is {wanted!r}.")
     (width, height), *others = sizes
     if wanted is None and not others and max(width, height) <= LARGEST:
-        return (height, width), [f"Pictures are {height}x{width} pixels."]
+        return (height, width), [f"Pictures are {width}x{height} pixels."]
     side = wanted or min(LARGEST, median_low([min(size) for size in sizes.elements()]))
-    low, high = min(sizes, key=min), max(sizes, key=min)
-    was = f"differ in size ({low[1]}x{low[0]} to {high[1]}x{high[0]})" if others else f"are {height}x{width}"
+    low, high = min(sizes, key=_area), max(sizes, key=_area)
+    was = f"differ in size ({low[0]}x{low[1]} to {high[0]}x{high[1]})" if others else f"are {width}x{height}"
     return (side, side), [
         f"Pictures {was} pixels: each was scaled to a shorter side of {side} pixels, of which the middle {side}x{side} "
         "was kept."
     ]
+
+
+def _area(size: tuple[int, int]) -> int:
+    return size[0] * size[1]
 
 
 def _told(modes: Counter[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ def _inputs(columns: Sequence[Column], target: Column, rows: Array, table: str) 
         name = column.name or f"column {column.number}"
         if seen[column.name] > 1:
             name = f"{name} ({seen[column.name]})"
-        inputs.append(Column(name, column.kind, column.values, column.type, column.number))
+        inputs.append(replace(column, name=name))
     if not inputs:
         raise InputError(f"{table} has no column beside the target {target.name!r} to predict it from.")
     notes = [f"Left out (equal to the target in every row): {joined(copies)}."] if copies else []
@@ -118,7 +119,8 @@ def _split(
         if "train" not in parts:
             raise InputError(f"{table} has no training row with a target.")
     labels = target.values if target.classes else np.zeros(len(target.rows), np.int64)
-    train, held, notes = stratified(labels[parts["train"]], {"valid", "test"} - parts.keys(), seed)
+    wanted = {"valid", "test"} - parts.keys()
+    train, held, notes = stratified(labels[parts["train"]], wanted, seed, target.classes)
     parts |= {name: parts["train"][part] for name, part in held.items()}
     parts["train"] = parts["train"][train]
     strange = set(labels) - set(labels[parts["train"]])

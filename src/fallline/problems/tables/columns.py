@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy as np
 Kind = Literal["number", "date", "text", "other"]
 MISSING = ("", "?", "-", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "None", "none", "NaT")
 """Texts that stand for a missing value."""
+_EXACT = 2.0**53
+"""Below it float64 holds every whole number."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class Column:
 
     `values` are a pandas Series: float64 with NaN for numbers and truth values, datetime64 for dates, strings without
     spaces around them for text; nothing that can be used for "other" (lists, bytes, ...), whose Arrow type is `type`.
-    `number` is its place in the table, from 1.
+    `number` is its place in the table, from 1. Of numbers, `infinite` is how many were infinite, which count as
+    missing, and `rounded` whether some were whole and too large to be told apart from their neighbours.
     """
 
     name: str
@@ -27,10 +30,12 @@ class Column:
     values: Any
     type: str = ""
     number: int = 0
+    infinite: int = 0
+    rounded: bool = False
 
     def take(self, rows: np.ndarray[Any, Any]) -> Column:
         """The column at these rows."""
-        return Column(self.name, self.kind, self.values.iloc[rows], self.type, self.number)
+        return replace(self, values=self.values.iloc[rows])
 
     @property
     def known(self) -> Any:
@@ -71,7 +76,9 @@ def _column(name: str, array: Any, number: int) -> Column:
         or said == "bool"
     ):
         values = pd.Series(array.cast(pa.float64(), safe=False).to_numpy(), dtype="float64")
-        return Column(name, "number", values.where(np.isfinite(values)), said, number)
+        infinite = np.isinf(values)
+        rounded = pa.types.is_integer(kind) and bool((values.abs() >= _EXACT).any())
+        return Column(name, "number", values.mask(infinite), said, number, int(infinite.sum()), rounded)
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         values = pd.Series(pd.to_datetime(array.cast(pa.timestamp("us"), safe=False).to_numpy()))
         return Column(name, "date", values, said, number)

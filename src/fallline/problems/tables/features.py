@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ _FREE = 0.5
 """Share of different values from which on a text column is free text, or else an identifier."""
 _WORDS = 3.0
 """Words a value, in the mean, from which on such a column is free text."""
+_FAR = 1e9
+"""Times the usual distance from the median beyond which a number must be a code or a mistake: float32 cannot hold its
+square beside the others."""
 
 
 @dataclass
@@ -49,6 +52,8 @@ class Features:
         """The column, read as numbers or dates where it holds them, and its encoder; None if it is left out."""
         if column.kind == "text":
             column = self._read(column)
+        if column.kind == "number":
+            column = self._near(column, rows)
         known = column.take(rows).known
         different = known.nunique()
         train = column.values.iloc[rows]
@@ -66,6 +71,8 @@ class Features:
         if column.kind == "number":
             if _counts_rows(column):
                 return self._left_out("whole numbers that count the rows", column)
+            if column.infinite:
+                self.notes.append(f"{column.infinite} values of {column.name!r} are infinite: they count as missing.")
             self._do("Numbers, less the training mean over the training standard deviation", column)
             return column, Numbers.fit(train)
         return self._of_text(column, train, known, different)
@@ -94,6 +101,20 @@ class Features:
                     self.notes.append(f"{column.name!r} is text that holds {kind}s: {note}.")
                 return Column(column.name, kind, values, column.type, column.number)  # type: ignore[arg-type]
         return column
+
+    def _near(self, column: Column, rows: Array) -> Column:
+        """The column without numbers that lie absurdly far from those of the training rows."""
+        known = column.take(rows).known
+        distances = (known - known.median()).abs()
+        far = (column.values - known.median()).abs() > _FAR * distances[distances > 0].median()
+        if not far.any():
+            return column
+        shown = ", ".join(f"{value:g}" for value in column.values[far].unique()[:3])
+        self.notes.append(
+            f"{far.sum()} values of {column.name!r} ({shown}) are over a billion times as far from its median as the "
+            "others: they count as missing."
+        )
+        return replace(column, values=column.values.mask(far))
 
     def _do(self, what: str, column: Column) -> None:
         self.done.setdefault(what, []).append(column.name)

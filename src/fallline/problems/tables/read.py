@@ -16,6 +16,7 @@ from .columns import MISSING, Column, columns_of
 
 _NAME = re.compile(r"(?P<path>.+?\.(csv|tsv|parquet|pq)(\.gz)?)(:(?P<target>.+))?", re.IGNORECASE | re.DOTALL)
 _DELIMITERS = ",;\t|"
+_TAB = "\t"
 
 
 def split_target(spec: str) -> tuple[str, str | None] | None:
@@ -64,6 +65,8 @@ def _csv(path: Path) -> tuple[Any, list[str]]:
 
     text, notes = _text(path)
     delimiter = max(_DELIMITERS, key=lambda mark: (text.partition("\n")[0].count(mark), mark == ","))
+    if delimiter != (_TAB if ".tsv" in map(str.lower, path.suffixes) else ","):
+        notes.append(f"Columns are separated by {'tabs' if delimiter == _TAB else repr(delimiter)}.")
     header = next(_records(text, delimiter), [])
     _check_header(path, header)
     content = text.encode()
@@ -95,13 +98,18 @@ def _text(path: Path) -> tuple[str, list[str]]:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         encoding = "utf-16"
     elif b"\0" in content:
-        raise InputError(f"{path.name} is no text, so no CSV: it holds zero bytes. Is it a spreadsheet or an archive?")
+        encoding = _unmarked(content)
+        if not encoding:
+            raise InputError(
+                f"{path.name} is no text, so no CSV: it holds zero bytes. Is it a spreadsheet or an archive?"
+            )
+        notes.append(f"{path.name} does not say how it is written; it was read as {encoding.upper()}.")
     else:
         encoding = "utf-8-sig"
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
-        if encoding == "utf-16":
+        if encoding != "utf-8-sig":
             raise InputError(f"{path.name} begins as UTF-16 but is not: {error.reason}.") from error
         line = content.count(b"\n", 0, error.start) + 1
         notes.append(f"{path.name} is not UTF-8 (line {line}); it was read as Windows-1252.")
@@ -109,6 +117,21 @@ def _text(path: Path) -> tuple[str, list[str]]:
     if not text.strip():
         raise InputError(f"{path.name} is empty: it has no header and no rows.")
     return text.lstrip("\r\n"), notes
+
+
+def _unmarked(content: bytes) -> str:
+    """Which UTF-16 a text is in that does not say so: nine in ten of its letters have a zero byte on the same side.
+
+    An empty text where it is none.
+    """
+    return next(
+        (
+            name
+            for name, first in (("utf-16-le", 1), ("utf-16-be", 0))
+            if content[first::2].count(0) > 0.9 * len(content) / 2 and not content[1 - first :: 2].count(0)
+        ),
+        "",
+    )
 
 
 def _records(text: str, delimiter: str) -> Iterator[list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,7 +59,11 @@ def find(columns: Sequence[Column], wanted: str | None, table: str) -> tuple[Col
             wanted, task = head, cast(Task, tail)
     if wanted not in names:
         bare = [name for name in names if name.strip().casefold() == wanted.strip().casefold()]
-        hint = f" (Names are told apart by case and spaces: {bare[0]!r}.)" if bare else ""
+        if bare:
+            hint = f" (Names are told apart by case and spaces: {bare[0]!r}.)"
+        else:
+            headless = sum(re.fullmatch(r"[-+]?\d+(\.\d+)?", name) is not None for name in names) > 1
+            hint = " (Some of these are numbers: does the first line not name the columns?)" if headless else ""
         raise InputError(str(unknown(f"target column of {table}:", wanted, set(names))) + hint)
     found = [column for column in columns if column.name == wanted]
     if len(found) > 1:
@@ -74,13 +79,20 @@ def read(column: Column, task: Task | None, table: str) -> Target:
     if dated or column.kind == "other":
         what = "dates" if dated else f"values of type {column.type}"
         raise InputError(f"the target {name!r} of {table} holds {what}; it must hold numbers or classes.")
+    if column.rounded:
+        raise InputError(
+            f"the target {name!r} of {table} holds whole numbers beyond 2**53, which cannot be told apart here: scale "
+            "them, or write classes as text."
+        )
     column, notes = _as_numbers(column, task, table)
     known = column.known
     rows = np.flatnonzero(column.values.notna().to_numpy())
     if not len(rows):
         raise InputError(f"the target {name!r} of {table} has no values.")
     if len(rows) < len(column.values):
-        notes.append(f"{len(column.values) - len(rows)} rows without {name!r} were left out.")
+        infinite = f", {column.infinite} of them as it is infinite" if column.infinite else ""
+        words = " (empty, or a word for that, such as 'NA', 'None', '?')" if column.kind == "text" else ""
+        notes.append(f"{len(column.values) - len(rows)} rows without {name!r}{words} were left out{infinite}.")
     chosen, because = (task, "as asked") if task else _task(column, known)
     if chosen == "regression":
         values = _numbers(column, known, table)

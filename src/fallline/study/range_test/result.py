@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...shown import Tabled
 from ..findings.statistics import mean_interval
 from ..result import Estimate
 from .curve import Follower, Sweep, read
@@ -20,8 +21,8 @@ BELOW = 10
 """The suggestion is so many times below the rate at which the loss is lowest."""
 
 
-@dataclass(frozen=True)
-class LrRange:
+@dataclass(frozen=True, repr=False)
+class LrRange(Tabled):
     """What a learning-rate range test found: rates are those of the rule's `lr`, `settings` its other hyper-parameters.
 
     `suggestion`, `steepest` and `diverges` are geometric means over the seeds with 95 % intervals, None where no sweep
@@ -58,6 +59,10 @@ class LrRange:
         from .words import table
 
         return table(self)
+
+    def sentences(self) -> list[str]:
+        """What a prompt shows below the table."""
+        return [self.advice, 'More: .notes, .sweeps, .report("lr-range.html")']
 
     def plot(self, path: Path | str | None = None) -> Any:
         """The loss against the rate as a Matplotlib figure; also saved when `path` (.png, .svg, .pdf) is given."""
