@@ -69,7 +69,7 @@ class Islands:
             self._visit(op)
 
     def _visit(self, op: Operation) -> None:
-        takes = [str(name) for name in (op.args if op.call is None else op.call.takes)]
+        takes = [str(name) for name in op.takes]
         needed = set().union(*(self.behind.get(name, set()) for name in takes))
         view = self._view(op)
         if view is None:
@@ -129,7 +129,7 @@ class Islands:
         done.add(thing)
         if thing is name:
             op = self.operations[name]
-            for operand in op.args if op.call is None else op.call.takes:
+            for operand in op.takes:
                 yield from self._emit(str(operand), done)
             yield op
             return
@@ -154,7 +154,7 @@ class Islands:
         taken = self.taken(island, states=True)
         given = tuple(name for name in island.members if name in taken)
         writing = _Writing(self, island)
-        over = self.over(island)
+        over = self.over[island]
         land, takes = writing.land(given, over)
         stacks = all(op.call is not None and op.call.stacks for op in island.members.values())
         arguments = tuple(map(Given, takes))
@@ -165,10 +165,15 @@ class Islands:
         taken = {str(out) for out in (self.plan.outputs if states else self.outputs())}
         for op in self.plan.operations:
             if op.name not in island.members:
-                taken.update(str(name) for name in (op.args if op.call is None else op.call.takes))
+                taken.update(str(name) for name in op.takes)
         return taken
 
-    def over(self, island: _Island) -> dict[str, str]:
+    @cached_property
+    def over(self) -> dict[_Island, dict[str, str]]:
+        """What each island writes in place."""
+        return {island: self._over(island) for island in self.all}
+
+    def _over(self, island: _Island) -> dict[str, str]:
         """Values of an island that are the new ones of states, with these: written in place.
 
         Nothing else reads the states but calls that are made for the island alone, and so before it.
@@ -198,14 +203,14 @@ class Islands:
         """The operations that take a value."""
         takers: dict[str, set[str]] = {}
         for op in self.plan.operations:
-            for name in op.args if op.call is None else op.call.takes:
+            for name in op.takes:
                 takers.setdefault(str(name), set()).add(op.name)
         return takers
 
     def outputs(self) -> tuple[Value, ...]:
         """The plan's outputs, a state that an island writes in place as unchanged."""
         arrays = [name for name in self.plan.arrays if name != "g"]
-        over = {array for island in self.all for array in self.over(island).values()}
+        over = {array for written in self.over.values() for array in written.values()}
         states = zip(arrays, self.plan.outputs, strict=False)
         return (*(name if name in over else out for name, out in states), *self.plan.outputs[len(arrays) :])
 

@@ -107,6 +107,11 @@ class Operation:
     call: Call | None = None
 
     @property
+    def takes(self) -> tuple[Value, ...]:
+        """What it is computed from."""
+        return self.args if self.call is None else self.call.takes
+
+    @property
     def tensor(self) -> bool:
         """Whether it makes a tensor, and not one value for all of a tensor."""
         return self.extent not in ("number", "scalar")

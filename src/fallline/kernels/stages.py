@@ -75,7 +75,7 @@ class Stages:
 
     def _handed(self, op: Operation) -> Iterator[str]:
         """The operands that an operation must find in memory."""
-        for name in op.args if op.call is None else op.call.takes:
+        for name in op.takes:
             made = self.operations.get(str(name))
             if made is None or not made.tensor or in_memory(made):
                 continue
