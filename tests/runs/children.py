@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +40,16 @@ class Run(Child):
 
 def together(problem: str, out: Path, count: int = 2, **options: Any) -> list[Run]:
     """Processes that share a run, as `torchrun` would start them."""
+    return [Run(problem, out, rank, **options) for rank in ranks(count)]
+
+
+def ranks(count: int) -> list[dict[str, str]]:
+    """The environments that `torchrun` gives to its processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(count)}
-    ranks: Sequence[dict[str, str]] = [{**place, "RANK": str(k), "LOCAL_RANK": str(k)} for k in range(count)]
-    return [Run(problem, out, rank, **options) for rank in ranks]
+    return [{**place, "RANK": str(k), "LOCAL_RANK": str(k)} for k in range(count)]
 
 
 def _begin(problem: str, out: str, options: dict[str, Any], environment: dict[str, str], writer: Any) -> None:

@@ -15,9 +15,11 @@ from safetensors.torch import load_file
 
 from fallline.runs import train
 from fallline.runs.feed import Share
+from fallline.runs.parallel import Peers
+from tests.child import Child
 
 from . import problems
-from .children import together
+from .children import ranks, together
 
 OPTIONS: dict[str, Any] = {"rule": "adamw", "lr": 0.01, "average": "ema(0.9)", "schedule": "cosine"}
 
@@ -46,6 +48,30 @@ def test_two_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
         assert row["valid_loss"] == pytest.approx(mine.valid_loss, rel=1e-4)
         assert row["train_loss"] == pytest.approx(mine.train_loss, rel=1e-4)
         assert row["valid_metric"] == pytest.approx(mine.valid_metric)
+
+
+def train_and_look_for_threads(environment: dict[str, str], writer: Any) -> None:
+    """Tell with a byte that no thread of the group is left, while all that came out is."""
+    os.environ.update(environment)
+    torch.set_num_threads(1)
+    alive: list[Any] = []
+    wrap = Peers.wrap
+
+    def noted(self: Peers, *given: Any, **options: Any) -> Any:
+        alive.append(wrap(self, *given, **options))
+        return alive[-1]
+
+    Peers.wrap = noted  # type: ignore[method-assign]
+    alive.append(train(problems.plain(), progress=False, **OPTIONS))
+    names = [path.read_text() for path in Path("/proc/self/task").glob("*/comm")]
+    os.write(writer.fileno(), b"." if len(alive) == 2 and not any("gloo" in name for name in names) else b"")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the system for its threads")
+def test_a_group_ends_with_the_run_whoever_keeps_the_model() -> None:
+    children = [Child(train_and_look_for_threads, environment) for environment in ranks(2)]
+    assert [child.told(1) for child in children] == [1, 1]
+    assert [child.end() for child in children] == [0, 0]
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import time
 from itertools import chain
 from pathlib import Path
@@ -138,6 +139,20 @@ def test_killed_at_any_instant_it_ends_with_the_same_bits(tmp_path, execution):
     assert len(list(killed.glob("*.json"))) < 6
     assert train_the_rest(killed, execution) == undisturbed
     assert list((killed / "checkpoints").iterdir()) == []
+
+
+def be_killed_while_writing(directory: str, _: Any) -> None:
+    kept = checkpoint.Checkpoints(Path(directory), NAMES)
+    kept.save({}, {})
+    os.replace = lambda *names: os.kill(os.getpid(), signal.SIGKILL)
+    kept.save({}, {})
+
+
+def test_what_a_killed_process_was_writing_goes_with_the_checkpoint(tmp_path):
+    assert Child(be_killed_while_writing, str(tmp_path)).end() == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2
+    checkpoint.Checkpoints(tmp_path, NAMES).remove()
+    assert list(tmp_path.iterdir()) == []
 
 
 def wait_for_a_checkpoint(directory: Path, child: Child, seconds: float) -> None:

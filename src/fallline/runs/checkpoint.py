@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import InputError, RecordError
-from ..training.checkpoint import read, write
+from ..training.checkpoint import read, remove, write
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 _IN_WORDS = {
@@ -110,7 +110,7 @@ class Checkpoints:
         """Forget what is there, to start again."""
         if self._directory is not None:
             for name in (LAST, BEST):
-                (self._directory / name).unlink(missing_ok=True)
+                remove(self._directory / name)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -29,6 +29,7 @@ class Peers:
         self.share, self.device = share, device
         self.bytes = 0
         """Bytes of gradients that this process has given to be summed with the others'."""
+        self._wrapped: list[DistributedDataParallel] = []
 
     @property
     def alone(self) -> bool:
@@ -50,7 +51,17 @@ class Peers:
         ids = [self.device.index] if self.device.type == "cuda" else None
         wrapped = DistributedDataParallel(model, device_ids=ids, find_unused_parameters=thaws)
         wrapped.register_comm_hook(self, _counted)
+        self._wrapped.append(wrapped)
         return wrapped
+
+    def part(self) -> None:
+        """Let wrapped models go from the group, which waits for its threads when its last user goes.
+
+        A model's reducer as the last one would wait with Python's lock held, for threads that may want it.
+        """
+        for wrapped in self._wrapped:
+            del wrapped.logger, wrapped.reducer, wrapped.process_group
+        self._wrapped.clear()
 
     def without_sums(self, model: nn.Module) -> AbstractContextManager[Any]:
         """A backward pass whose gradients stay here until a later one's are summed with them."""
@@ -116,13 +127,20 @@ def peers(device: str | None) -> Iterator[Peers]:
     started = False
     if not dist.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         place = _device(device, int(os.environ.get("LOCAL_RANK", "0")))
+        # imported while there is a group, its functions would keep that as their default for good
+        import torch.distributed.nn.functional
+
         dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
         started = True
     else:
         place = _device(device, int(os.environ.get("LOCAL_RANK", "0")) if dist.is_initialized() else 0)
     try:
         share = Share(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Share()
-        yield Peers(share, place)
+        together = Peers(share, place)
+        try:
+            yield together
+        finally:
+            together.part()
     finally:
         if started:
             dist.destroy_process_group()

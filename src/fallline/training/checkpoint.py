@@ -79,8 +79,7 @@ class Checkpoints:
     def remove(self) -> None:
         """The trials have ended."""
         if self.path is not None:
-            with contextlib.suppress(OSError):
-                self.path.unlink()
+            remove(self.path)
 
 
 def found(directory: Path | None, names: Sequence[str]) -> list[Saved]:
@@ -100,7 +99,7 @@ def write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> Non
     from safetensors.torch import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")  # one name, so that what a killed process leaves is written over
+    temporary = _draft(path)
     try:
         text = json.dumps({**header, "versions": _versions()})
         temporary.touch()
@@ -120,6 +119,18 @@ def write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> Non
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def remove(path: Path) -> None:
+    """Take a file away, and what a process left that was killed while it wrote it."""
+    for each in (path, _draft(path)):
+        with contextlib.suppress(OSError):
+            each.unlink()
+
+
+def _draft(path: Path) -> Path:
+    """Where a file is written before it has its name: one place, so that the next draft is written over the last."""
+    return path.with_suffix(".tmp")
 
 
 def _sync(directory: Path) -> None:
