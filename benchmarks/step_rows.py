@@ -6,6 +6,8 @@ import json
 import math
 from dataclasses import dataclass
 
+import torch
+
 from fallline.kernels import cost
 from fallline.rules import get
 
@@ -65,8 +67,21 @@ class Row:
     @property
     def bandwidth(self) -> float:
         """Bytes a second that the step moves, counting every array read and written once."""
-        length = sum(math.prod(shape) for shape in MODELS[self.model]())
+        length = sum(p.numel() for p in self.stepped)
         return length * cost(get(self.rule)).bytes_per_parameter / self.ours.seconds
+
+    @property
+    def stepped(self) -> list[torch.Tensor]:
+        """What of the model the rule and all its peers can step, without values."""
+        return peers.suitable(self.rule, [torch.empty(shape, device="meta") for shape in MODELS[self.model]()])
+
+    @property
+    def title(self) -> str:
+        """The rule, with what it steps where that is not the whole model."""
+        left = len(self.stepped)
+        if left == len(MODELS[self.model]()):
+            return self.rule
+        return f"{self.rule} ({left} tensors, {sum(p.numel() for p in self.stepped):,})"
 
 
 def table(rows: list[Row]) -> str:
@@ -84,7 +99,7 @@ def table(rows: list[Row]) -> str:
         parts.append("| --- |" + " ---: |" * (len(peers.COLUMNS) + 4))
         for row in sorted((r for r in rows if r.model == model), key=lambda row: row.rule):
             shares = [row.share(column) for column in peers.COLUMNS]
-            cells = [row.rule, f"{row.ours.seconds * scale:.1f}", *shares, f"**{row.ratio:.2f}**"]
+            cells = [row.title, f"{row.ours.seconds * scale:.1f}", *shares, f"**{row.ratio:.2f}**"]
             parts.append("| " + " | ".join([*cells, f"{row.of_stream:.0%}", f"{row.bandwidth / 1e9:.0f}"]) + " |")
         parts.append("")
     return "\n".join(parts)

@@ -39,6 +39,8 @@ BUDGET = 6.0
 """Seconds for a rule on a model, about."""
 LONGEST = 8.0
 """Seconds a step above which a model is too large for a rule's measurement."""
+COLD = 1.0
+"""Seconds above which a step is its own warming-up."""
 COMPILED, OURS_COMPILED = 60.0, 4.0
 """Seconds that a peer's first step, and ours, may take on top, to be compiled."""
 
@@ -96,7 +98,8 @@ def _row(rule: str, model: str, params: list[torch.Tensor], place: Place) -> Row
     works |= {name: make() for name, make in peers.peers(rule, params) if name in close}
     repeats, rounds = place.repeats[model]
     rounds = max(3, min(rounds, int(BUDGET / (repeats * sum(close.values()))) | 1))
-    timed = side_by_side(works, repeats, rounds, place.wait)
+    warms = min(alone.values()) < COLD
+    timed = side_by_side(works, repeats, rounds, place.wait, warms)
     lost = {
         name: Timing((seconds,) * len(timed["ours"].rounds)) for name, seconds in alone.items() if name not in close
     }
@@ -107,13 +110,13 @@ def _row(rule: str, model: str, params: list[torch.Tensor], place: Place) -> Row
 
 def _seconds(step: Callable[[], object], wait: Callable[[], None], compiled: float) -> float:
     """A look at how long a step takes once it is warm; of one that takes very long, the first is told."""
-    for _ in range(3):
+    for k in range(3):
         wait()
         start = time.perf_counter()
         step()
         wait()
         seconds = time.perf_counter() - start
-        if seconds > compiled + LONGEST:
+        if seconds > (COLD if k else compiled + LONGEST):
             break
     return seconds
 
@@ -175,7 +178,8 @@ def main() -> None:
             "# One step of every rule\n",
             "Command: `make bench`. Medians of ratios, all paths in one process, in both orders; gradients stay where",
             'they are, so that only the step is timed. "Of streaming" is the time of a plain kernel that streams',
-            "as many flat arrays, one addition for each (`benchmarks/stream.py`), as a share of the step's.\n",
+            "as many flat arrays, one addition for each (`benchmarks/stream.py`), as a share of the step's. Where a",
+            "rule or a peer takes matrices alone, the tensors that are stepped are told beside it, with their size.\n",
             f"Machine: {machine()}.\n",
             *verdicts(rows, cold, cached),
             *left_out(rows, given.rules, given.models, LONGEST),

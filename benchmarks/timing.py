@@ -37,22 +37,29 @@ def nothing() -> None:
 
 
 def side_by_side(
-    works: Mapping[str, Work], repeats: int, rounds: int, wait: Callable[[], None] = nothing
+    works: Mapping[str, Work],
+    repeats: int,
+    rounds: int,
+    wait: Callable[[], None] = nothing,
+    warms: bool = True,
 ) -> dict[str, Timing]:
     """Time every work `repeats` times in a row, in `rounds` rounds whose order alternates.
 
-    `wait` returns when the device has done what it was given.
+    `wait` returns when the device has done what it was given. Work that takes long `warms` nothing by being done once
+    more, untimed.
     """
     for work in works.values():
         work()
-        work()
+        if warms:
+            work()
     found: dict[str, list[float]] = {name: [] for name in works}
     names = list(works)
     for k in range(rounds):
         for name in names if k % 2 == 0 else reversed(names):
             work = works[name]
-            work()  # untimed: what the one before left in the cache is no merit of this one
-            wait()
+            if warms:
+                work()  # untimed: what the one before left in the cache is no merit of this one
+                wait()
             start = time.perf_counter()
             for _ in range(repeats):
                 work()

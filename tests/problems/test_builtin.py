@@ -199,7 +199,7 @@ def test_tiny_shakespeare_is_windows_of_the_text(shared_data):
     assert said(problem.train.x[0]) == text[:256]
     assert said(problem.train.y[3]) == text[385 : 385 + 256]
     held = round(0.05 * len(text))
-    assert said(problem.valid.x[0]) == text[-2 * held :][:256]
+    assert said(problem.valid.x[0]) == text[-2 * held :][:1024]
     assert said(problem.test.x.flatten()) == text[-held:][: problem.test.x.numel()]
     assert said(problem.test.y.flatten()) == text[-held + 1 :][: problem.test.x.numel()]
     assert said(problem.train.y[-1]) in text[: -2 * held]
@@ -210,7 +210,7 @@ def test_tiny_shakespeares_loss_is_nats_a_character(shared_data):
     even = torch.zeros(2, 5, 65)
     assert problem.metric.mean(even, torch.zeros(2, 5, dtype=torch.int64)) == pytest.approx(np.log(65))
     assert (problem.metric.name, problem.metric.maximize) == ("loss", False)
-    assert problem.build(0)(problem.valid.x[:2]).shape == (2, 256, 65)
+    assert problem.build(0)(problem.valid.x[:2]).shape == (2, 1024, 65)
 
 
 def test_training_windows_begin_anywhere(shared_data):

@@ -42,6 +42,10 @@ CALLS = {
     "balanced": lambda x, s, q, r: mx.balanced(q, r),
     "solved": lambda x, s, q, r: mx.solved(mx.upper(s), x),
     "norm_bound": lambda x, s, q, r: mx.norm_bound(s),
+    "projected": lambda x, s, q, r: mx.projected(q[..., :2], x),
+    "projected tall": lambda x, s, q, r: mx.projected(q[..., :2], x.mT),
+    "lifted": lambda x, s, q, r: mx.lifted(q[..., :2], x[..., :2, :], x),
+    "lifted tall": lambda x, s, q, r: mx.lifted(q[..., :2], x[..., :2, :], x.mT),
 }
 
 

@@ -89,6 +89,11 @@ class Form:
         return tuple(array.name for array in self.program.layout.arrays if array.temporary)
 
     @cached_property
+    def touched(self) -> frozenset[str]:
+        """The arrays that passes read or write, which have to lie in memory as kernels expect them."""
+        return frozenset(name for step in self.program.passes for name in step.arrays)
+
+    @cached_property
     def others(self) -> tuple[str, ...]:
         """The arrays but for the gradient whose addresses stand in the table, in its order."""
         return tuple(name for name in self.places if name != "g")

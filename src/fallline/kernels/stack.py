@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -36,15 +35,9 @@ class Room:
     def __init__(self) -> None:
         self.free: dict[tuple[Any, ...], list[Tensor]] = {}
 
-    @contextmanager
-    def lend(self) -> Iterator[Lent]:
-        """Memory that is free again afterwards."""
-        lent = Lent(self)
-        try:
-            yield lent
-        finally:
-            for tensor in lent.tensors:
-                self.free[tuple(tensor.shape), tensor.dtype, tensor.device].append(tensor)
+    def lend(self) -> Lent:
+        """Memory that is free again after a `with` block."""
+        return Lent(self)
 
 
 class Lent:
@@ -52,13 +45,22 @@ class Lent:
 
     def __init__(self, room: Room) -> None:
         self.room = room
-        self.tensors: list[Tensor] = []
+        self.tensors: list[tuple[tuple[Any, ...], Tensor]] = []
 
-    def take(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
+    def __enter__(self) -> Lent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for kind, tensor in self.tensors:
+            self.room.free[kind].append(tensor)
+
+    def take(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
         """A tensor with anything in it."""
-        free = self.room.free.setdefault((tuple(shape), dtype, device), [])
-        self.tensors.append(free.pop() if free else torch.empty(tuple(shape), dtype=dtype, device=device))
-        return self.tensors[-1]
+        kind = shape, dtype, device
+        free = self.room.free.setdefault(kind, [])
+        tensor = free.pop() if free else torch.empty(shape, dtype=dtype, device=device)
+        self.tensors.append((kind, tensor))
+        return tensor
 
 
 class Stack:
@@ -121,6 +123,8 @@ class Stack:
 
     def _place(self, name: str, tensor: Tensor, table: np.ndarray) -> None:
         self.values[name] = tensor
+        if name not in self.form.touched:
+            return
         address: Any = tensor.data_ptr()
         if self.matrices > 1:
             address = address + tensor.numel() // self.matrices * tensor.element_size() * np.arange(self.matrices)
@@ -131,7 +135,7 @@ class Stack:
         tensors = {source.value: self._tensor(source) for source in step.tensors}
         numbers = {source.value: self._numbers(source, rows) for source in step.numbers}
         if not self.lead or (step.call.stacks and all(map(self._alike, numbers.values()))):
-            with ops.drawn_for(self.places if self.lead else self.places[0]):
+            with torch.no_grad(), ops.drawn_for(self.places if self.lead else self.places[0]):
                 made = step.call.run(tensors | {name: several[0] for name, several in numbers.items()})
         else:
             made = _together([self._alone(step, k, tensors, numbers) for k in range(self.count)])
@@ -150,7 +154,7 @@ class Stack:
     def _alone(self, step: Apply, k: int, tensors: Mapping[str, Any], numbers: Mapping[str, Any]) -> Any:
         """What a function gives for one tensor."""
         own = {name: _each(lambda x: x[k], value) for name, value in tensors.items()}
-        with ops.drawn_for(self.places[k]):
+        with torch.no_grad(), ops.drawn_for(self.places[k]):
             return step.call.run(own | {name: several[k] for name, several in numbers.items()})
 
     def _alike(self, numbers: Sequence[Any]) -> bool:
@@ -205,7 +209,8 @@ class Stack:
                     f"rule {self.form.rule.name!r}: `{step.call.title}` gave the shape {given} where "
                     f"it was expected to give {needed}."
                 )
-            self._place(step.name, made.to(self.form.dtype).contiguous(), table)
+            made = made.to(self.form.dtype)
+            self._place(step.name, made.contiguous() if step.name in self.form.touched else made, table)
 
     def copy(self, step: Copy) -> None:
         """Write what calls gave into states."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from . import threads
 from .cpu import COLUMNS, COUNT, LENGTH, Kernel
@@ -90,7 +89,6 @@ class Work:
         return list(self.rows[:, self.form.kept].tolist())
 
 
-@torch.no_grad()
 def run_with_calls(
     form: Form, stack: Stack, table: np.ndarray, rows: Rows, launch: Callable[[Any], None]
 ) -> Iterator[tuple[int, ...]]:

@@ -149,17 +149,22 @@ def stored(x: Any) -> Any:
 _DRAWN_FOR: ContextVar[int | Sequence[int]] = ContextVar("drawn_for", default=0)
 
 
-@contextmanager
-def drawn_for(index: int | Sequence[int]) -> Iterator[None]:
+class drawn_for:  # a context manager of a few instructions: every call of a rule is inside one
     """`ops.drawn_for(index)`: random draws inside are those of the parameter at that place in its optimizer.
 
     With several places, of as many parameters stacked along the first dimension: each draws what it would alone.
     """
-    token = _DRAWN_FOR.set(index)
-    try:
-        yield
-    finally:
-        _DRAWN_FOR.reset(token)
+
+    __slots__ = ("index", "token")
+
+    def __init__(self, index: int | Sequence[int]) -> None:
+        self.index = index
+
+    def __enter__(self) -> None:
+        self.token = _DRAWN_FOR.set(self.index)
+
+    def __exit__(self, *_: object) -> None:
+        _DRAWN_FOR.reset(self.token)
 
 
 @traceable

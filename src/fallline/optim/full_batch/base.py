@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
@@ -30,12 +31,12 @@ class Evaluated:
     value: float
     gradient: Tensor
 
-    @property
+    @cached_property
     def trouble(self) -> str:
         """What of it is not finite; nothing where all is."""
         if not math.isfinite(self.value):
             return f"loss is {self.value}"
-        return "" if self.gradient.isfinite().all() else "gradient is not finite"
+        return "" if flat.finite(self.gradient) else "gradient is not finite"
 
 
 class FullBatch(torch.optim.Optimizer):

@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.linalg import vector_norm
 
 
 def curved(step: Tensor, change: Tensor, product: Tensor) -> bool:
     """Whether a step's product with the gradient's change over it is positive, and more than a rounding error."""
-    return bool(product > torch.finfo(product.dtype).eps * step.norm() * change.norm())
+    return bool(product > torch.finfo(product.dtype).eps * vector_norm(step) * vector_norm(change))
 
 
 @dataclass
@@ -68,10 +69,10 @@ class LimitedMemory:
         pairs = list(zip(self.steps, self.changes, self.inverses, strict=True))
         alphas = []
         for s, y, rho in reversed(pairs):
-            alpha = s.dot(r) * rho
-            r.add_(y, alpha=-float(alpha))
+            alpha = float(s.dot(r) * rho)
+            r.add_(y, alpha=-alpha)
             alphas.append(alpha)
-        r = torch.mul(r, self.scale)
+        r.mul_(self.scale)
         for (s, y, rho), alpha in zip(pairs, reversed(alphas), strict=True):
             r.add_(s, alpha=float(alpha - y.dot(r) * rho))
         return r

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from ..hyper import Beta1, Beta2, Count, Epsilon, Fixed, Rate, Seed
-from ..matrices import as_wide, leading, lifted, projection, wide
+from ..matrices import as_wide, leading, lifted, projected, projection, wide
 from ..modifiers import decoupled
 from ..ops import minimum, when, where
 from ..rule import rule, shaped
@@ -35,9 +35,8 @@ def _galore(
     scale: Fixed = 0.25,
 ):
     """Adam of the gradient's coordinates in the leading singular vectors of a gradient some steps ago."""
-    w = wide(g)
-    q = when((t - 1) % update_proj_gap == 0, leading(w, q), q)
-    r = q.mT @ w
+    q = when((t - 1) % update_proj_gap == 0, leading(wide(g), q), q)
+    r = projected(q, g)
     m = beta1 * m + (1 - beta1) * r
     v = beta2 * v + (1 - beta2) * r**2
     m_hat = m / (1 - beta1**t)
@@ -77,7 +76,7 @@ def _apollo_adamw(
 ):
     """The gradient, each channel scaled as Adam scales it in a random projection, in steps of steady length."""
     q = when((t - 1) % update_proj_gap == 0, projection(q, (t - 1) // update_proj_gap, seed, "apollo"), q)
-    r = q.mT @ wide(g)
+    r = projected(q, g)
     m = beta1 * m + (1 - beta1) * r
     v = beta2 * v + (1 - beta2) * r**2
     m_hat = m / (1 - beta1**t)
