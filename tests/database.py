@@ -114,6 +114,12 @@ OTHERS: dict[str, dict[str, float]] = {
     "psgd": {"precondition_frequency": 2, "seed": 3},
     "galore": {"rank": 2, "update_proj_gap": 7, "weight_decay": 0.1},
     "apollo_adamw": {"rank": 2, "update_proj_gap": 7, "scale": 0.5, "weight_decay": 0.1},
+    "adafactor_momentum": {"eps1": 1e-2, "eps2": 1.0, "d": 1.5},
+    "adamp": {"eps": 0.1, "delta": 1.0, "weight_decay": 0.1},
+    "adapnm": {"eps": 0.1, "beta0": 0.5},
+    "dadapt_sgd": {"d0": 1e-2, "weight_decay": 0.1},
+    "mars": {"eps": 0.1},
+    "prodigy": {"d0": 1e-2, "eps": 0.1, "weight_decay": 0.1},
 }
 """Settings with which a rule is compared with its paper once more."""
 

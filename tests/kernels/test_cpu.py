@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fallline import optim
+from fallline.errors import RuleError
 from fallline.kernels import plan, threads
 from fallline.kernels.program import Program
 from fallline.kernels.schedule import program
 from fallline.kernels.stepper import Stepper
-from fallline.rules import REGISTRY, amsgrad, ascend, decoupled, get, l1, l2, rule, where
+from fallline.rules import MODIFIERS, REGISTRY, amsgrad, decoupled, get, l1, l2, rule, where
 from fallline.rules.trace import chosen, decision
 
 from .executors import Pair, assert_equal, assert_near, forms, looks_at_elements_alone
@@ -121,14 +122,38 @@ def test_in_every_type_of_numbers(name, dtype, data):
     check(rule, dtype, data, data.draw(SHAPES), special)
 
 
-@pytest.mark.parametrize("compose", [decoupled, l1, l2, ascend, amsgrad, lambda r: l1(l2(decoupled(amsgrad(r))))])
-def test_modified_rules_are_compiled_too(compose):
-    pair = Pair(compose(get("adam")), [torch.randn(100)], lr=0.1)
+def modified(name, base):
+    """A rule with a modifier; of one that climbs, what climbs. None where the two do not compose."""
+    try:
+        made = MODIFIERS[name](get(base))
+    except RuleError:
+        return None
+    return made.climb or made
+
+
+MODIFIED = [
+    pytest.param(made, id=made.name, marks=() if base == "momentum" or name == "amsgrad" else pytest.mark.slow)
+    for base in ("momentum", "adam", "lion", "muon")
+    for name in sorted(MODIFIERS)
+    if (made := modified(name, base)) is not None
+]
+"""Every modifier once, and around other rules where there is time."""
+
+
+@pytest.mark.parametrize("made", [*MODIFIED, pytest.param(l1(l2(decoupled(amsgrad(get("adam"))))), id="several")])
+def test_modified_rules_are_compiled_too(made):
+    generator = torch.Generator().manual_seed(0)
+    shapes, within = [(6, 4), (5,)], tolerance(made, torch.float32)
+    pair = Pair(made, [torch.randn(shape, generator=generator) for shape in shapes])
     for _ in range(4):
-        pair.step([torch.randn(100)])
+        pair.step([torch.randn(shape, generator=generator) for shape in shapes])
         assert None not in forms(pair.by_kernel)
         for actual, expected in pair.results():
-            assert_equal(actual, expected)
+            if within:
+                assert_near(actual, expected, within)
+            else:
+                assert_equal(actual, expected)
+        pair.meet()
 
 
 @given(st.lists(st.floats(width=32, allow_nan=True), min_size=1, max_size=50))

@@ -14,7 +14,8 @@ from fallline import optim
 from fallline.kernels import form
 from fallline.kernels.gpu.board import Board
 from fallline.optim import base
-from fallline.rules import get, names
+from fallline.rules import Rule, get, names
+from tests.optim.own import ELEMENTS, MATRICES
 
 # lanes outside a tensor compute with anything
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:triton.runtime.interpreter")
@@ -32,7 +33,10 @@ KINDS = [
     "dadapt_adam",  # sums of which a number is made
     "lookahead(momentum)",  # done every few steps
     "muon",  # matrices
+    ELEMENTS,  # those of a user's own
+    MATRICES,
 ]
+each_kind = pytest.mark.parametrize("rule", KINDS, ids=lambda kind: getattr(kind, "name", kind))
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +46,7 @@ def interpreted(monkeypatch) -> None:
 
 
 def stepped(
-    rule: str, dtype: torch.dtype, steps: int = 4, **settings: float
+    rule: str | Rule, dtype: torch.dtype, steps: int = 4, **settings: float
 ) -> tuple[list[Tensor], torch.optim.Optimizer]:
     torch.manual_seed(0)
     params = [torch.randn(shape).to(dtype).requires_grad_() for shape in SHAPES]
@@ -54,7 +58,7 @@ def stepped(
     return [p.detach() for p in params], optimizer
 
 
-def both(monkeypatch, rule: str, dtype: torch.dtype) -> Iterator[tuple[Tensor, Tensor]]:
+def both(monkeypatch, rule: str | Rule, dtype: torch.dtype) -> Iterator[tuple[Tensor, Tensor]]:
     there, optimizer = stepped(rule, dtype, lr=3e-3)
     with monkeypatch.context() as on_the_cpu:
         on_the_cpu.setattr(form, "backend", lambda device: "numba")
@@ -65,7 +69,7 @@ def both(monkeypatch, rule: str, dtype: torch.dtype) -> Iterator[tuple[Tensor, T
             yield torch.as_tensor(mine[name]), torch.as_tensor(value)
 
 
-@pytest.mark.parametrize("rule", KINDS)
+@each_kind
 def test_a_step_is_the_cpu_kernels(monkeypatch, rule):
     for mine, known in both(monkeypatch, rule, torch.float32):
         torch.testing.assert_close(mine, known, rtol=1e-5, atol=1e-6, check_dtype=False)
@@ -205,7 +209,7 @@ def test_kernels_of_every_rule_compile_for_a_gpu(monkeypatch):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-@pytest.mark.parametrize("rule", KINDS)
+@each_kind
 def test_on_a_gpu_a_step_is_the_cpus_and_is_captured(monkeypatch, rule):
     monkeypatch.undo()
     p, q = (torch.randn(300, 40, generator=torch.Generator().manual_seed(0)) for _ in range(2))
@@ -219,7 +223,7 @@ def test_on_a_gpu_a_step_is_the_cpus_and_is_captured(monkeypatch, rule):
         there.step()
         here.step()
     torch.testing.assert_close(p.cpu(), q, rtol=1e-4, atol=1e-5)
-    if rule != "muon" and "lookahead" not in rule:
+    if rule not in ("muon", "lookahead(momentum)", MATRICES):
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             there.step()

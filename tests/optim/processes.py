@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import multiprocessing
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,14 +60,36 @@ WAYS: dict[str, tuple[str | Rule, dict[str, Any]]] = {
     "shampoo": ("shampoo", {"lr": 0.1}),
     "own_norms": (_own_norms, {"lr": 0.1}),
     "own_matrix": (_own_matrix, {"lr": 0.1}),
+    "wrapped": ("adamw", {"lr": 0.1, "lookahead": 1, "accumulate": 2}),
+    "climbing": ("momentum", {"lr": 0.1, "sam": 0.5}),
 }
-"""Rules that look at each element, at norms, at all parameters together, and across rows."""
+"""Rules that look at each element, at norms, at all parameters together, and across rows; some step by a closure."""
+
+SHARED = ("adamw", "averaged_and_clipped", "own_norms", "own_matrix")
+"""Those that ZeRO shares out."""
+
+SAVED = ("averaged_and_clipped", "adafactor", "prodigy", "shampoo", "own_matrix", "climbing")
+"""Those whose shards are saved."""
+
+NARROW: dict[str, tuple[torch.dtype, dict[str, Any]]] = {
+    "compensated": (torch.bfloat16, {"kahan_sum": True}),
+    "rounded_at_random": (torch.bfloat16, {"stochastic_rounding": True}),
+    "state_bfloat16": (torch.float32, {"state_bfloat16": True}),
+    "state_8bit": (torch.float32, {"state_8bit": True}),
+}
+"""Types of parameters, and settings of momentum that keep fewer bits."""
 
 
 def model() -> nn.Module:
     """Layers that two processes can share evenly, and one of a single row, of which one of them has nothing."""
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 1)).double()
+
+
+def wide_model(dtype: torch.dtype) -> nn.Module:
+    """A matrix that is large enough for states in eight bits."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 2048), nn.Tanh(), nn.Linear(2048, 1)).to(dtype)
 
 
 def batch(step: int) -> Tensor:
@@ -76,11 +99,21 @@ def batch(step: int) -> Tensor:
 
 def train(net: nn.Module, optimizer: Any, part: slice = slice(None), first: int = 0, steps: int = STEPS) -> None:
     """Some steps on a part of every batch."""
+    closure = any("sam" in group for group in optimizer.param_groups)
     for step in range(first, first + steps):
-        x = batch(step)[part]
-        optimizer.zero_grad()
-        (net(x) - x.sum(1, keepdim=True)).square().mean().backward()
-        optimizer.step()
+        x = batch(step)[part].to(next(net.parameters()).dtype)
+
+        def gradients(x: Tensor = x) -> Tensor:
+            optimizer.zero_grad()
+            loss = (net(x) - x.sum(1, keepdim=True)).square().mean()
+            loss.backward()
+            return loss
+
+        if closure:
+            optimizer.step(gradients)
+        else:
+            gradients()
+            optimizer.step()
 
 
 def optimizer_of(way: str, params: Any) -> Any:
@@ -99,9 +132,9 @@ def whole(tensor: Tensor) -> Tensor:
     return (tensor.full_tensor() if isinstance(tensor, DTensor) else tensor).detach().clone()
 
 
-def sharded(mesh: Any = None) -> nn.Module:
+def sharded(mesh: Any = None, net: Any = None) -> nn.Module:
     """The model with FSDP2's shards, one unit a layer."""
-    net = model()
+    net = model() if net is None else net
     for layer in net:
         if isinstance(layer, nn.Linear):
             fully_shard(layer, mesh=mesh)
@@ -121,7 +154,7 @@ def check(function: Callable[[int, Path], Any]) -> Callable[[int, Path], Any]:
 def data_parallel(rank: int, folder: Path) -> Any:
     """DDP: what PyTorch shares out and sums is nothing to the optimizer."""
     found = {}
-    for way in ("adamw", "averaged_and_clipped", "own_matrix"):
+    for way in ("adamw", "averaged_and_clipped", "own_matrix", "climbing"):
         net = DistributedDataParallel(model())
         train(net, optimizer_of(way, net.parameters()), slice(rank, None, 2))
         found[way] = weights(net)
@@ -134,7 +167,7 @@ def zero(rank: int, folder: Path) -> Any:
     from torch.distributed.optim import ZeroRedundancyOptimizer  # its import warns of PyTorch's own deprecations
 
     found = {}
-    for way in ("adamw", "averaged_and_clipped"):
+    for way in SHARED:
         name, settings = WAYS[way]
         net = DistributedDataParallel(model())
         cls = optim.class_of(name)
@@ -168,6 +201,45 @@ def shards(rank: int, folder: Path) -> Any:
         with optimizer.evaluating():
             found[way]["evaluated"] = weights(net)
     return found
+
+
+@check
+def few_bits(rank: int, folder: Path) -> Any:
+    """DDP and FSDP2, with weights and states of few bits."""
+    found: dict[Any, Any] = {}
+    kinds: dict[str, Callable[[nn.Module], nn.Module]] = {
+        "replicas": DistributedDataParallel,
+        "shards": lambda net: sharded(net=net),
+    }
+    for way, (dtype, settings) in NARROW.items():
+        for kind, share in kinds.items():
+            net = share(wide_model(dtype))
+            optimizer = optim.optimizer("momentum", net.parameters(), lr=3e-4, **settings)
+            with warnings.catch_warnings(record=True) as told:
+                train(net, optimizer, slice(rank, None, 2))
+            types = {state["v"].dtype for state in optimizer.state.values()}
+            found[way, kind] = {"weights": weights(net), "types": types, "told": [str(each.message) for each in told]}
+    return found
+
+
+@check
+def curvature(rank: int, folder: Path) -> Any:
+    """DDP with estimates of the Hessian, each process's from its own rows and its own draws."""
+    net = model()
+    replica = DistributedDataParallel(net)
+    optimizer, apart = (optim.Sophia(net.parameters(), every=1) for _ in range(2))
+    apart.average_over(None)
+    found: dict[str, Any] = {"together": [], "apart": []}
+    for step in range(STEPS):
+        x = batch(step)[rank::2]
+        for each, kept in ((apart, found["apart"]), (optimizer, found["together"])):
+            loss = (replica(x) - x.sum(1, keepdim=True)).square().mean()
+            each.estimate(loss, torch.Generator().manual_seed(2 * step + rank))
+            kept.append([state["hutchinson"].clone() for state in each.state.values()])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return {**found, "weights": weights(net)}
 
 
 @check
@@ -205,7 +277,7 @@ def shards_in_backward(rank: int, folder: Path) -> Any:
 def checkpoints(rank: int, folder: Path) -> Any:
     """Sharded checkpoints: saved, loaded by another optimizer, and gathered; the test loads them in one process."""
     found = {}
-    for way in ("averaged_and_clipped", "adafactor", "prodigy"):
+    for way in SAVED:
         net = sharded()
         optimizer = optimizer_of(way, net.parameters())
         train(net, optimizer, slice(rank, None, 2))
@@ -296,6 +368,21 @@ def stages(rank: int, folder: Path) -> Any:
         p.grad = None if (rank, step) == (1, 0) else gradients[rank] * (step + 1)
         optimizer.step()
     return p.detach()
+
+
+@check
+def different_models(rank: int, folder: Path) -> Any:
+    """An estimate where each process trains a model of its own."""
+    net = model()
+    with torch.no_grad():
+        net[0].weight.mul_(1 + rank)
+    x = batch(0)
+    loss = (net(x) - x.sum(1, keepdim=True)).square().mean()
+    optimizer = optim.Sophia(net.parameters())
+    try:
+        optimizer.estimate(loss)
+    except ValueError as error:
+        return [str(error)]
 
 
 def run(folder: Path) -> list[dict[str, Any]]:

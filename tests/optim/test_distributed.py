@@ -9,8 +9,10 @@ import torch
 from torch.distributed import checkpoint
 from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict, set_optimizer_state_dict
 
+from fallline import optim
+
 from . import processes
-from .processes import STEPS, WAYS, model, optimizer_of, train, weights
+from .processes import NARROW, SAVED, STEPS, WAYS, model, optimizer_of, train, weights, wide_model
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +95,42 @@ def test_a_process_holds_the_states_of_its_shards_alone(way, found):
     assert second["local"] > first["local"] / 3
 
 
+@pytest.mark.parametrize("way", NARROW)
+def test_weights_and_states_of_few_bits(way, found):
+    """Replicas round alike, at random too; and all come near to where one process in single precision comes."""
+    first, second = found("few_bits")
+    start, net = weights(wide_model(torch.float32)), wide_model(torch.float32)
+    train(net, optim.optimizer("momentum", net.parameters(), lr=3e-4))
+    wanted = weights(net)
+    for kind in ("replicas", "shards"):
+        given = first[way, kind]
+        assert equal(given["weights"], second[way, kind]["weights"])
+        whole = (way, kind) == ("state_8bit", "shards")
+        assert (torch.uint8 in given["types"]) == (way == "state_8bit" and not whole)
+        assert any("state_bfloat16=True halves them" in said for said in given["told"]) == whole
+        for before, held, p in zip(start, given["weights"], wanted, strict=True):
+            assert held.dtype is NARROW[way][0]
+            rounding = before.abs().max() * torch.finfo(held.dtype).eps
+            assert (held.float() - p).abs().max() < 0.15 * (p - before).abs().max() + 2 * rounding
+
+
+def test_estimates_of_curvature_are_averaged_over_replicas(found):
+    first, second = found("curvature")
+    assert equal(first["weights"], second["weights"])
+    for step in range(STEPS):
+        means = [(a + b) / 2 for a, b in zip(first["apart"][step], second["apart"][step], strict=True)]
+        assert equal(first["together"][step], second["together"][step])
+        same(first["together"][step], means)
+    assert not equal(first["apart"][0], second["apart"][0])
+
+
+def test_estimates_for_different_models_are_not_averaged(found):
+    for results in found("different_models"):
+        (refused,) = results
+        assert "the processes hold different parameters" in refused
+        assert "average_over(None)" in refused
+
+
 def test_shards_on_meshes_of_two_dimensions(found):
     for results in found("shards_of_replicas"):
         for (_, way), given in results.items():
@@ -108,7 +146,7 @@ def test_shards_are_stepped_in_the_backward_pass(found):
 
 
 @pytest.mark.filterwarnings("ignore:torch.distributed is disabled")
-@pytest.mark.parametrize("way", ["averaged_and_clipped", "adafactor", "prodigy"])
+@pytest.mark.parametrize("way", SAVED)
 def test_a_sharded_checkpoint_is_loaded_by_two_processes_and_by_one(way, found, folder):
     first, second = (results[way] for results in found("checkpoints"))
     assert equal(first["gone_on"], first["loaded"])

@@ -10,25 +10,12 @@ import torch
 
 from fallline import InputError, optim
 from fallline.kernels import cost, equation
-from fallline.rules import get, rule, shaped
+from fallline.rules import REGISTRY, get, rule, shaped
 from fallline.rules.families.muon import VOCABULARY
+from fallline.rules.rule import is_built_in
 
-RULES = [
-    "adafactor",
-    "adafactor_momentum",
-    "adamuon",
-    "apollo_adamw",
-    "came",
-    "galore",
-    "muon",
-    "normuon",
-    "psgd",
-    "scion",
-    "scion_unconstrained",
-    "shampoo",
-    "sm3",
-    "soap",
-]
+RULES = sorted(r.name for r in REGISTRY.values() if is_built_in(r) and r.otherwise is not None and not r.by_units)
+"""Those that step matrices otherwise than the rest, for their own sake and not a modifier's."""
 
 
 def parameters(*shapes, dtype=torch.float64):

@@ -10,8 +10,10 @@ import pytorch_optimizer
 import torch
 
 from fallline import InputError, optim
-from fallline.errors import FalllineError
-from fallline.rules import get
+from fallline.errors import FalllineError, RuleError
+from fallline.rules import REGISTRY, get
+from fallline.rules.composition import SETTINGS, chain
+from fallline.rules.rule import is_built_in
 from tests.kernels.executors import text_alone
 
 
@@ -42,6 +44,15 @@ EVERYTHING = {
     "clip_norm": 0.5, "ema": 0.9, "lookahead": 2, "cautious": True, "l2": 0.01, "independent_decay": 1e-3,
     "noise": 1e-3, "accumulate": 2, "sam": 0.05, "agc": 0.1, "centralize": True, "amsgrad": True,
 }  # fmt: skip
+BUILT_IN = sorted(rule.name for rule in REGISTRY.values() if is_built_in(rule))
+ALL_AT_ONCE = EVERYTHING | {
+    "clip_value": 1.0, "clip_tensor_norm": 1.0, "l1": 1e-3, "sign": True, "nesterov": 0.5, "state_8bit": True,
+    "stochastic_rounding": True, "kahan_sum": True,
+}  # fmt: skip
+INSTEAD = {"asam": "sam", "state_bfloat16": "state_8bit"}
+"""Settings of modifiers that do not go with another."""
+OF_SOME = {"amsgrad", "state_8bit"}
+"""Those for rules with a second moment, and with states that may be rounded."""
 
 
 @pytest.mark.parametrize("cls", ["AdamW", "AdamUncorrected"])
@@ -166,7 +177,7 @@ def test_maximize_with_modifiers_is_minimize_of_the_negative(cls):
         (lambda p: optim.AdamW(p, ema_debias=1), "ema_debias is not allowed for AdamW without ema"),
         (lambda p: optim.AdamW(p, clipnorm=1), "unknown argument of AdamW 'clipnorm'. Did you mean clip_norm"),
         (lambda p: optim.optimizer("ema(adamw)", p, ema=0.9), r"ema\(ema\(adamw\)\): the rule already has average"),
-        (lambda p: optim.Lion(p, amsgrad=True), r"amsgrad\(lion\): the rule has no state 'v'"),
+        (lambda p: optim.Lion(p, amsgrad=True), r"amsgrad\(lion\): the rule has no second moment"),
         (lambda p: optim.AdamW(p, sam=0.1, asam=0.1), "the rule already has the modifier"),
     ],
 )
@@ -300,10 +311,40 @@ def test_a_checkpoint_of_an_evaluated_model_holds_the_trained_weights_too():
     assert all(torch.equal(a, b) for a, b in zip(values(model), values(other), strict=True))
 
 
-def test_every_modifier_is_a_setting_of_a_class_of_any_rule():
-    for name in ("sgd", "adamw", "lion"):
-        cls = optim.class_of_rule(get(name)) if name == "lion" else optim.class_of(name)
-        for setting, value in EVERYTHING.items():
-            if setting == "amsgrad" and name != "adamw":
-                continue
-            cls([torch.ones(2, requires_grad=True)], **{setting: value})
+def fitting(name):
+    """All settings that the rule's class takes for modifiers, but those that its rule has already, or cannot have."""
+    rule, own = get(name), optim.class_of(name).defaults_
+    for setting, value in ALL_AT_ONCE.items():
+        modifier = SETTINGS[setting]
+        if setting in own or modifier in chain(rule):
+            continue
+        try:
+            modifier(rule)
+        except RuleError:
+            assert setting in OF_SOME
+        else:
+            yield setting, value
+
+
+def test_all_modifiers_are_tried():
+    built_in = {setting for setting, modifier in SETTINGS.items() if modifier.is_built_in()}
+    assert ALL_AT_ONCE.keys() | INSTEAD.keys() | {"weight_decay", "maximize"} == built_in
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_modifier_is_a_setting_of_a_class_of_any_rule(name):
+    """All of them at once: a step of the class is one of the rule composed of them."""
+    one, two = (small_model()[:1] for _ in range(2))
+    settings = dict(fitting(name))
+    optimizer = optim.class_of(name)(one.parameters(), **settings)
+    composed, given = optimizer.rule_of(optimizer.param_groups[0])
+    assert {SETTINGS[setting] for setting in settings} <= set(chain(composed))
+    other = optim.optimizer(composed, two.parameters(), **given)
+    start = values(one)
+    with text_alone():
+        train(one, optimizer, ALL_AT_ONCE["accumulate"])
+        train(two, other, ALL_AT_ONCE["accumulate"])
+    for before, p, q in zip(start, values(one), values(two), strict=True):
+        assert torch.equal(p, q)
+        assert p.isfinite().all()
+        assert not torch.equal(p, before)

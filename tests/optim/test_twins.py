@@ -13,6 +13,14 @@ from tests.database import TWINS, VARIANTS, Twin
 ALL = [*dict.fromkeys(map(str, TWINS.values())), *map(str, VARIANTS)]
 ROWS = {str(twin): twin for twin in [*TWINS.values(), *VARIANTS]}
 IGNORED = {"params", "foreach", "fused", "capturable", "differentiable"}
+CLASSES = [
+    name
+    for name, cls in ((name, getattr(torch.optim, name)) for name in torch.optim.__all__)
+    if inspect.isclass(cls) and issubclass(cls, torch.optim.Optimizer) and cls is not torch.optim.Optimizer
+]
+"""All optimizers of the installed PyTorch."""
+ELSEWHERE = {"LBFGS": "full_batch/test_twin.py", "SparseAdam": "test_contract_sparse.py"}
+"""Where a class is compared that steps by a closure, or sparse gradients alone."""
 SHAPES = [(30, 20), (20, 30), (30,), (), (0,), (3, 2, 5)]
 
 
@@ -85,7 +93,13 @@ def test_a_checkpoint_of_one_is_a_checkpoint_of_the_other(row, tmp_path):
     torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("name", sorted({twin.cls for twin in TWINS.values()}))
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_optimizer_of_torch_is_here_and_its_numbers_are_compared(name):
+    assert issubclass(getattr(optim, name), torch.optim.Optimizer)
+    assert name in {twin.cls for twin in TWINS.values()} | ELSEWHERE.keys()
+
+
+@pytest.mark.parametrize("name", sorted({*CLASSES} - {"LBFGS"}))
 def test_arguments_and_defaults_are_those_of_torch(name):
     wanted = inspect.signature(getattr(torch.optim, name)).parameters
     given = getattr(optim, name).defaults_

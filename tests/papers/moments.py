@@ -116,3 +116,37 @@ def sophia(
         x = x - lr * np.clip(first / np.maximum(gamma * curvature, eps), -1, 1)
         path.append(x)
     return path
+
+
+@paper
+def adapnm(
+    x: Array, gradients: list[Array], lr: float, beta1: float, beta2: float, eps: float, beta0: float
+) -> list[Array]:
+    """Xie et al., Algorithm 3: a momentum goes on from the one two steps before."""
+    momenta, second, largest, path = [np.zeros_like(x), np.zeros_like(x)], np.zeros_like(x), np.zeros_like(x), []
+    for t, gradient in enumerate(gradients, 1):
+        momenta.append(beta1**2 * momenta[-2] + (1 - beta1**2) * gradient)
+        second = beta2 * second + (1 - beta2) * gradient**2
+        largest = np.maximum(largest, second)
+        difference = ((1 + beta0) * momenta[-1] - beta0 * momenta[-2]) / (1 - beta1**t)
+        rate = lr / math.sqrt((1 + beta0) ** 2 + beta0**2)
+        x = x - rate * difference / (np.sqrt(largest / (1 - beta2**t)) + eps)
+        path.append(x)
+    return path
+
+
+@paper
+def mars(
+    x: Array, gradients: list[Array], lr: float, beta1: float, beta2: float, eps: float, gamma: float
+) -> list[Array]:
+    """Yuan et al., Algorithm 2 with the gradient before on its own batch, the approximate form; it begins at zero."""
+    first, second, path = np.zeros_like(x), np.zeros_like(x), []
+    for t, (gradient, before) in enumerate(zip(gradients, [np.zeros_like(x), *gradients], strict=False), 1):
+        corrected = gradient + gamma * beta1 / (1 - beta1) * (gradient - before)
+        length = math.sqrt((corrected**2).sum())
+        corrected = corrected / length if length > 1 else corrected
+        first = beta1 * first + (1 - beta1) * corrected
+        second = beta2 * second + (1 - beta2) * corrected**2
+        x = x - lr * (first / (1 - beta1**t)) / (np.sqrt(second / (1 - beta2**t)) + eps)
+        path.append(x)
+    return path

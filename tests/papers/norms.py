@@ -57,6 +57,21 @@ def adam_mini(x: Array, gradients: list[Array], lr: float, beta1: float, beta2: 
 
 
 @paper
+def adam_mini_tensor(
+    x: Array, gradients: list[Array], lr: float, beta1: float, beta2: float, eps: float
+) -> list[Array]:
+    """Zhang et al., Algorithm 1 with all of a tensor in one block, its second moment an explicit sum over the steps."""
+    squares, path = [float((gradient**2).mean()) for gradient in gradients], []
+    first = np.zeros_like(x)
+    for t, gradient in enumerate(gradients, 1):
+        first = beta1 * first + (1 - beta1) * gradient
+        second = sum((1 - beta2) * beta2 ** (t - k) * square for k, square in enumerate(squares[:t], 1))
+        x = x - lr * (first / (1 - beta1**t)) / (np.sqrt(second / (1 - beta2**t)) + eps)
+        path.append(x)
+    return path
+
+
+@paper
 def dog(x: Array, gradients: list[Array], lr: float, eps: float, weight_decay: float, reps_rel: float) -> list[Array]:
     """Ivgi et al.: eta_t = max_i |x_i - x_0| / sqrt(sum_i |g_i|^2 + eps) with r_eps for a first distance."""
     path, squares = [x], eps

@@ -85,8 +85,13 @@ def test_a_rule_for_matrices_and_its_other_are_kept_alike():
 
 
 def test_the_innermost_storage_holds():
-    assert get("state_bfloat16(amsgrad)").storage["v"] is Storage.BFLOAT16
-    assert get("state_bfloat16(state_8bit(adamw))") if False else True
+    assert get("state_bfloat16(accumulate(state_8bit(adam)))").storage == {
+        "m": CODES,
+        "v": SIZES,
+        "g_sum": Storage.BFLOAT16,
+    }
+    with pytest.raises(RuleError, match=r"state_bfloat16\(state_8bit\(adamw\)\): the rule has no state that could"):
+        get("state_bfloat16(state_8bit(adamw))")
 
 
 def test_what_compensates_for_rounding_is_not_rounded_itself():

@@ -19,8 +19,13 @@ ROWS = [(name, {}) for name in sorted(PAPERS)] + sorted(OTHERS.items(), key=lamb
 
 
 def test_every_built_in_rule_has_an_independent_reference():
-    same = {name for name, peers in PEERS.items() if any(peer.tolerance for peer in peers)}
+    """What another library computes partly in float32 does not count."""
+    same = {name for name, peers in PEERS.items() if any(_is_close(peer.tolerance) for peer in peers)}
     assert same | TWINS.keys() | PAPERS.keys() == BUILT_IN
+
+
+def _is_close(tolerance):
+    return tolerance is not None and tolerance <= 1e-7
 
 
 @pytest.mark.parametrize(("name", "settings"), ROWS, ids=lambda cell: cell if isinstance(cell, str) else "-".join(cell))

@@ -184,7 +184,7 @@ def test_a_modifier_gives_the_same_rule_every_time():
 def test_modifiers_that_do_not_fit_say_so():
     with pytest.raises(RuleError, match="the rule already has weight_decay"):
         decoupled(get("adamw"))
-    with pytest.raises(RuleError, match="the rule has no state 'v' whose maximum could be kept"):
+    with pytest.raises(RuleError, match="the rule has no second moment to take the maximum of"):
         amsgrad(get("lion"))
 
 

@@ -6,7 +6,9 @@ shape, and under that key with `_scale` a byte for each 256 of them, as they lie
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -49,7 +51,7 @@ def keep(rule: Rule, name: str, key: str, state: dict[str, Any], p: Tensor) -> N
     """Have a state that is there stand as the rule keeps it: it may come from a checkpoint of another storage.
 
     Tensors with fewer than 4096 elements, sparse gradients, complex numbers or float64, and those that are spread over
-    processes, are not kept in eight bits.
+    processes, are not kept in eight bits; of the last a warning tells, once.
     """
     wanted = _wanted(rule, name, p)
     narrower = state[key].itemsize < p.itemsize
@@ -68,11 +70,23 @@ def _wanted(rule: Rule, name: str, p: Tensor) -> torch.dtype:
     storage = rule.storage.get(name)
     if storage is Storage.BFLOAT16 and p.dtype is torch.float32:
         return torch.bfloat16
-    small, spread = p.numel() < SMALLEST, hasattr(p, "device_mesh")
     sparse = p.grad is not None and p.grad.layout is not torch.strided
-    if storage is None or not storage.coded or small or spread or sparse or p.dtype not in _CODED:
+    if storage is None or not storage.coded or p.numel() < SMALLEST or sparse or p.dtype not in _CODED:
+        return p.dtype
+    if hasattr(p, "device_mesh"):
+        _warn_of_shards()
         return p.dtype
     return torch.uint8
+
+
+@cache
+def _warn_of_shards() -> None:
+    """Say once that a state is four times as large as it was asked to be."""
+    warnings.warn(
+        "state_8bit keeps the states of parameters that are spread over processes (DTensor: FSDP2, tensor parallelism) "
+        "whole: in eight bits they could not be loaded into other shards. state_bfloat16=True halves them.",
+        stacklevel=2,
+    )
 
 
 def width_of(storage: Storage | None) -> float:

@@ -17,7 +17,7 @@ from ..kernels.text import fresh
 from ..rules import ascend
 from ..rules.rule import Rule
 from ..rules.trace import Walk, side_by_side, together
-from . import averages, guard, loading, modified, partition, settings
+from . import averages, guard, loading, modified, partition, settings, starting
 from .climbing import gradients_uphill
 from .sharded import on_shards
 from .sparse import lazily
@@ -116,8 +116,13 @@ class RuleOptimizer(torch.optim.Optimizer):
 
         A rule that takes the gradient at another point (`sam=`, `asam=`) needs a closure, which is called twice, or
         `uphill` before. Raises `InputError` without, and between `eval()` and `train()`.
+
+        A first step at a rate of zero, with gradients of zeros, does no more than `begin()`.
         """
         loss = None
+        if closure is None and not self.state and starting.is_asked(self):
+            self.begin()
+            return loss
         if closure is not None:
             averages.refuse(self)
             with torch.enable_grad():
@@ -128,6 +133,16 @@ class RuleOptimizer(torch.optim.Optimizer):
         finally:
             self._is_uphill = False
         return loss
+
+    def begin(self) -> None:
+        """Make the states of the parameters that have a gradient, as they are before the first step."""
+        averages.refuse(self)
+        for group in self.param_groups:
+            whole, values = self.rule_of(group)
+            for rule, params in _shared_out(whole, group, group["params"]):
+                keeps = self._stepper(rule).keeps
+                for p in (p for p in params if keeps and p.grad is not None):
+                    self._start(rule, values, p, self.state[p])
 
     def uphill(self, closure: Callable[[], Any]) -> None:
         """Have the closure compute the gradients where the rule wants them, before a `step()` without a closure.

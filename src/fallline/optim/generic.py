@@ -11,7 +11,7 @@ from ..rules import decoupled
 from ..rules.composition import placed
 from ..rules.rule import Rule
 from .base import RuleOptimizer
-from .curvature import STATE, CurvatureOptimizer
+from .curvature import CurvatureOptimizer, reads_curvature
 
 
 def _blank(rule: Rule) -> RuleOptimizer:
@@ -50,5 +50,5 @@ def class_of_rule(rule: Rule) -> type[RuleOptimizer]:
         "__doc__": rule.summary,
         "__module__": "fallline.optim",
     }
-    base = CurvatureOptimizer if STATE in rule.states else RuleOptimizer
+    base = CurvatureOptimizer if reads_curvature(rule) else RuleOptimizer
     return type(rule.title, (base,), body)

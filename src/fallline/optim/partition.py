@@ -42,11 +42,11 @@ def over_processes(walk: Walk, group: Any, device: torch.device) -> Walk:
                 parts = next(walk) if sums is None else walk.send(sums)
             except StopIteration as end:
                 made, done, parts = end.value, True, ()
-        count = int(_reduced([len(parts)], dist.ReduceOp.MAX, group, device)[0])
+        count = int(reduced([len(parts)], dist.ReduceOp.MAX, group, device)[0])
         if count == 0:
             return made
         mine = [float(part) for part in parts] + [0.0] * (count - len(parts))
-        whole = _reduced(mine, dist.ReduceOp.SUM, group, device)
+        whole = reduced(mine, dist.ReduceOp.SUM, group, device)
         sums = tuple(_like(part, value) for part, value in zip(parts, whole, strict=False))
         if not done:
             sums = yield sums
@@ -56,7 +56,8 @@ def _like(part: Any, value: Tensor) -> Any:
     return value.to(part.device, part.dtype) if isinstance(part, Tensor) else float(value)
 
 
-def _reduced(values: list[Any], op: Any, group: Any, device: torch.device) -> Tensor:
+def reduced(values: list[Any], op: Any, group: Any, device: torch.device) -> Tensor:
+    """Numbers taken together with those of a group's other processes."""
     whole = torch.tensor(values, dtype=torch.float64, device=device)
     dist.all_reduce(whole, op, group)
     return whole

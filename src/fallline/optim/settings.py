@@ -55,9 +55,8 @@ def of_group(cls: type[RuleOptimizer], given: Mapping[str, Any]) -> dict[str, An
     # a group may carry notes of its own (`name`, `initial_lr`): there only what looks mistyped is refused
     cutoff = 0.8 if "params" in given else 0.0
     known = names(cls)
-    for name in settings:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
-        if name not in known and name != "params" and near:
+    for name in [name for name in settings if name not in (*known, "params")]:
+        if difflib.get_close_matches(name, known, n=1, cutoff=cutoff):
             raise unknown(f"argument of {cls.__name__}", name, known)
     return settings
 

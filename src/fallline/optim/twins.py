@@ -73,7 +73,7 @@ class _AdamLike(RuleOptimizer):
     def read(cls, group: Group) -> Read:
         beta1, beta2 = group["betas"]
         rule = get(cls.rule_name)
-        if group.get("amsgrad"):
+        if "amsgrad" in cls.defaults_ and group["amsgrad"]:  # elsewhere it is a modifier's setting
             rule = amsgrad(rule)
         values = {"lr": group["lr"], "beta1": beta1, "beta2": beta2, "eps": group["eps"]}
         return _with_l2(rule, values, group)

@@ -21,7 +21,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from . import families, matrices, modifiers
+from . import families, hyper, matrices, modifiers
 from .composition import MODIFIERS, Modifier, named
 from .hyper import Hyper, Interval, Range, at_least, at_most, between, linear, log, one_minus_log, whole
 from .modifier import modifier
@@ -43,6 +43,7 @@ __all__ = [
     "carried",
     "columns",
     "get",
+    "hyper",
     "initial",
     "linear",
     "log",

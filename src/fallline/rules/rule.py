@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 import re
-import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -407,6 +406,6 @@ def source(part: Callable[..., Any]) -> str:
         return f"# the text of {getattr(part, '__name__', part)} is not in a file\n"
 
 
-def is_rule_text(code: types.CodeType, rule: Rule) -> bool:
-    """Whether that code is the rule's own text (and not PyTorch's or Fallline's machinery)."""
-    return any(code.co_filename == part.__code__.co_filename for part in rule.parts if hasattr(part, "__code__"))
+def files_of_text(rule: Rule) -> frozenset[str]:
+    """The files with the rule's own text (and not PyTorch's or Fallline's machinery)."""
+    return frozenset(part.__code__.co_filename for part in rule.parts if hasattr(part, "__code__"))

@@ -23,7 +23,7 @@ from torch.fx.proxy import GraphAppendingTracer, TraceError
 
 from ..errors import RuleError
 from . import ops
-from .rule import Rule, is_rule_text
+from .rule import Rule, files_of_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -338,9 +338,10 @@ def _outputs(rule: Rule, out: Any, expected: int) -> tuple[fx.Node, ...]:
 @contextmanager
 def _variable_names(rule: Rule, names: dict[fx.Node, str]) -> Iterator[None]:
     """Note, whenever a function of the rule's text returns, which variable holds which node."""
+    files = files_of_text(rule)  # asked at every call of any function, of which there are thousands
 
     def on_event(frame: FrameType, event: str, _: Any) -> None:
-        if event == "return" and is_rule_text(frame.f_code, rule):
+        if event == "return" and frame.f_code.co_filename in files:
             for name, value in frame.f_locals.items():
                 if isinstance(value, fx.Proxy):
                     names.setdefault(value.node, name)
@@ -363,8 +364,7 @@ def _brought(nodes: Sequence[fx.Node]) -> dict[fx.Node, str]:
 
 def _untraceable(rule: Rule, error: Exception) -> RuleError:
     frames = traceback.extract_tb(error.__traceback__)
-    files = {part.__code__.co_filename for part in rule.parts if hasattr(part, "__code__")}
-    frame = next((f for f in reversed(frames) if f.filename in files), None)
+    frame = next((f for f in reversed(frames) if f.filename in files_of_text(rule)), None)
     reason = str(error).partition("\n")[0]
     if isinstance(error, TraceError):
         reason = "it branches or loops on a value; select with `fallline.where(condition, a, b)` instead"

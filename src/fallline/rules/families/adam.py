@@ -113,7 +113,8 @@ def radam(p, g, m, v, *, t, lr: Rate = 1e-3, beta1: Beta1 = 0.9, beta2: Beta2 = 
 ranger = lookahead(
     centralize(radam),
     name="ranger",
-    paper="Wright 2019, Ranger, with the centralization of Yong et al. 2020, arXiv:2004.01461",
+    paper="Wright 2019, Ranger: Liu et al. 2020, arXiv:1908.03265, Algorithm 2, inside Zhang et al. 2019, "
+    "arXiv:1907.08610, Algorithm 1, with the centralization of Yong et al. 2020, arXiv:2004.01461, equation 1",
     summary="RAdam on centered gradients, and every few steps a part of the way back to slow weights.",
     beta1=0.95,
     eps=1e-5,

@@ -48,7 +48,8 @@ muon = decoupled(
     name="muon",
     title="Muon",
     weight_decay=0.1,
-    paper="Jordan et al. 2024, Muon, with the rate of Liu et al. 2025, arXiv:2502.16982, equation 4",
+    paper="Jordan et al. 2024, Muon, https://kellerjordan.github.io/posts/muon/, with the rate of Liu et al. 2025, "
+    "arXiv:2502.16982, equation 4",
     summary="Orthogonalized momentum, its step as large as AdamW's, which steps all that is no matrix.",
 )
 

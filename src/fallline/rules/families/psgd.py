@@ -47,7 +47,8 @@ def _psgd_vector(
 
 
 @rule(
-    paper="Li 2022, arXiv:2211.04422, triangular Kronecker factors, with the momentum and bound of the authors' Kron",
+    paper="Li 2024, arXiv:2402.11858, section V, with triangular Kronecker factors, and the momentum and bound of the "
+    "author's Kron",
     title="PSGD",
     otherwise=_psgd_vector,
     flat=True,

@@ -61,7 +61,10 @@ amsbound = amsgrad(
 )
 
 
-@rule(paper="Zaheer et al. 2018, Adaptive Methods for Nonconvex Optimization, Algorithm 2")
+@rule(
+    paper="Zaheer et al. 2018, Adaptive Methods for Nonconvex Optimization, "
+    "https://papers.nips.cc/paper/8186-adaptive-methods-for-nonconvex-optimization, Algorithm 2"
+)
 def yogi(
     p,
     g,

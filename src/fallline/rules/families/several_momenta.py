@@ -26,7 +26,7 @@ def qhm(p, g, m, *, t, lr: SgdRate = 1.0, momentum: Momentum = 0.999, nu: Share 
     return p - lr * ((1 - nu) * g + nu * m), m
 
 
-@rule(paper="Ma & Yarats 2019, arXiv:1810.06801, the update rule of QHAdam", title="QHAdam")
+@rule(paper="Ma & Yarats 2019, arXiv:1810.06801, section 5", title="QHAdam")
 def qhadam(
     p,
     g,
@@ -49,7 +49,7 @@ def qhadam(
     return p - lr * ((1 - nu1) * g + nu1 * m_hat) / (((1 - nu2) * g**2 + nu2 * v_hat).sqrt() + eps), m, v
 
 
-@rule(paper="Lucas et al. 2019, arXiv:1804.00325, the update rule of AggMo with three velocities", title="AggMo")
+@rule(paper="Lucas et al. 2019, arXiv:1804.00325, equation 3 with three velocities", title="AggMo")
 def aggmo(
     p,
     g,

@@ -26,7 +26,10 @@ def signum(p, g, m, *, t, lr: SignRate = 1e-4, momentum: Beta1 = 0.9):
     return p - lr * m.sign(), m
 
 
-@rule(paper="Su 2023, Tiger: a tight-fisted optimizer, equation 1, without its weight decay")
+@rule(
+    paper="Su 2023, Tiger: a tight-fisted optimizer, https://github.com/bojone/tiger, equation 1, without its weight "
+    "decay"
+)
 def tiger(p, g, m, *, t, lr: SignRate = 1e-3, beta: Beta1 = 0.965):
     """Signum with the memory that suits large models: Lion with one decay rate."""
     m = beta * m + (1 - beta) * g

@@ -43,7 +43,7 @@ def _average(p, average):
     return average
 
 
-@modifier(paper="Polyak & Juditsky 1992; exponential weights", stage="average", evaluation=_average)
+@modifier(paper="Kingma & Ba 2015, arXiv:1412.6980, section 7.2", stage="average", evaluation=_average)
 def ema(step, p, g, average: Weights, *state, t, ema_decay: Decay = 0.999, ema_debias: Switch = 0, **hyper):
     """The model is evaluated at an exponential moving average of the weights, which starts at those of the first step.
 

@@ -40,7 +40,8 @@ def _keeping(text: Callable[..., Any], *, storage: Callable[[Rule, str], Storage
 def state_8bit(step, p, g, *state, **hyper):
     """What the rule remembers of gradients is kept in 8 bits an element, and one byte for each 256 elements.
 
-    Tensors of fewer than 4096 elements keep all of it, and so do averages of weights.
+    Tensors of fewer than 4096 elements keep all of it, and so do averages of weights, and parameters that are spread
+    over processes (FSDP2's shards, tensor parallelism): a warning says so.
     """
     return step(p, g, *state, **hyper)
 
