@@ -62,7 +62,7 @@ def _of_seed(problem: Problem, rule: str, beta2: float, seed: int, updates: int)
     for _, (x, y) in zip(range(updates), batches, strict=False):
         before = torch.cat([p.detach().flatten() for p in model.parameters()])
         optimizer.zero_grad()
-        problem.loss(model(x), y).backward()
+        torch.autograd.backward(problem.loss(model(x), y))
         optimizer.step()
         after = torch.cat([p.detach().flatten() for p in model.parameters()])
         lengths.append(float((after - before).double().square().mean().sqrt()))

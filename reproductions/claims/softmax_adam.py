@@ -13,6 +13,8 @@ from ..finding import Finding, above, percent, points
 from ..lab import Lab, examples
 
 RULES, KINDS = ("sgd", "adam"), ("default", "tuned")
+BEFORE, AFTER = 91, 96
+"""The notes' accuracies in percent."""
 
 
 @claim(
@@ -28,7 +30,8 @@ def softmax_adam(
 ) -> list[Finding]:
     """Fashion-MNIST, a harder twin of MNIST, 12,800 training pictures, 5 epochs, batches of 128: a softmax classifier
     (784-10) and the same with a hidden layer (784-128-10, ReLU). Both rules at their defaults (lr 0.001 for both), and
-    at the best of 8 random settings each, chosen on validation data; test accuracy over fresh seeds."""
+    at the best of 8 random settings each, chosen on validation data; test accuracy over fresh seeds. Of each network
+    two things are claimed: that it gains more than 5 points by Adam, and that it comes above 96 %."""
     whole = lab.problem("fashion_mnist")
     train, valid, test = (
         examples(whole.train, pictures),
@@ -40,13 +43,14 @@ def softmax_adam(
         model = partial(models.mlp, *widths)
         problem = Problem(model, train, valid, test, batch_size=128, epochs=5, name=f"fashion-mnist, {name}")
         part, step = name.replace(" ", "_"), 1 / len(problem.test)
+        network = f"{name} ({'-'.join(map(str, widths))})"
         scores = lab.part(f"{part}_scores", partial(_scores, lab, part, problem, trials, seeds))
         for kind in KINDS:
             sgd, adam = (scores[rule][kind] for rule in RULES)
             found += [
-                percent(f"{name}, {kind}: test accuracy by gradient descent", sgd, step=step),
-                percent(f"{name}, {kind}: test accuracy by Adam", adam, step=step),
-                points(f"{name}, {kind}: Adam minus gradient descent", adam, sgd, above(0), step),
+                percent(f"{network}, {kind}: test accuracy by gradient descent", sgd, step=step),
+                percent(f"{network}, {kind}: test accuracy by Adam", adam, above(AFTER), step),
+                points(f"{network}, {kind}: Adam minus gradient descent", adam, sgd, above(AFTER - BEFORE), step),
             ]
     return found
 
