@@ -113,7 +113,7 @@ def left_out(rows: list[Row], rules: list[str], models: list[str], longest: floa
         missing = [rule for rule in rules if rule not in measured]
         if missing:
             lines.append(
-                f"- {model}: not in the table (where a step takes over {longest:.0f} s, none is): {', '.join(missing)}"
+                f"- {model}: not measured: {', '.join(missing)} (stopped, or a step takes over {longest:.0f} s)"
             )
     return lines
 

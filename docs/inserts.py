@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable
 from types import ModuleType
 
+from fallline.optim.full_batch import METHODS
 from fallline.rules import hyper, matrices, ops
 from fallline.schedules import REGISTRY as SCHEDULES
 from fallline.study.search.pruners import PRUNERS
 from fallline.study.search.samplers import SAMPLERS
 
-from . import words
+from . import annotations, words
 from .composition import built_in
 from .state import LARGE, bytes_of_state
 
@@ -55,6 +56,19 @@ def scales() -> str:
 
 
 @insert
+def hyper_annotations() -> str:
+    """The names of annotations that the built-in rules share."""
+    return annotations.table(hyper)
+
+
+@insert
+def full_batch() -> str:
+    """The methods for whole data sets, each with what it says of itself in a sentence."""
+    rows = [(words.code(name), words.prose(_sentence(cls))) for name, cls in METHODS.items()]
+    return words.table(("Class", "What it is"), rows)
+
+
+@insert
 def schedules() -> str:
     """The schedules, as they are written, with their sources."""
     rows = [(words.code(each.call), each.summary, each.paper) for _, each in sorted(SCHEDULES.items())]
@@ -89,6 +103,12 @@ def _functions(module: ModuleType) -> str:
     named = [f for f in vars(module).values() if hasattr(f, "__wrapped__") and f.__module__ == module.__name__]
     found = [f for f in named if not inspect.isgeneratorfunction(f.__wrapped__)]  # those open a `with` block
     return words.table(("Function", "What it is"), [(_call(f), words.summary(f)) for f in found])
+
+
+def _sentence(thing: object) -> str:
+    """The first sentence of a docstring, which may be longer than its first line."""
+    paragraph = (inspect.getdoc(thing) or "").partition("\n\n")[0]
+    return re.split(r"(?<=\.) (?=[A-Z])", " ".join(paragraph.split()), maxsplit=1)[0]
 
 
 def _call(function: Callable[..., object]) -> str:

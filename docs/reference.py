@@ -8,7 +8,7 @@ from types import ModuleType
 import fallline
 from fallline.rules import REGISTRY
 
-from . import words
+from . import annotations, words
 
 
 def titles() -> dict[str, str]:
@@ -32,8 +32,9 @@ def exported(room: ModuleType) -> dict[str, str]:
 
 
 def _names(room: ModuleType) -> list[str]:
-    """What a room names as public: all that it has, where it does not say. Rules have pages of their own."""
-    said = list(getattr(room, "__all__", (name for name in vars(room) if not name.startswith("_"))))
+    """What a room names as public: all that is written in it, where it does not say. Rules have pages of their own."""
+    written = [name for name, thing in vars(room).items() if getattr(thing, "__module__", "") == room.__name__]
+    said = list(getattr(room, "__all__", (name for name in written if not name.startswith("_"))))
     found = dir(room) if "__dir__" in vars(room) else []
     rules = {rule.title for rule in REGISTRY.values()}
     return [*said, *(name for name in found if name not in (*said, *rules) and not name.startswith("_"))]
@@ -64,4 +65,5 @@ def _page(room: ModuleType) -> str:
     ]
     told = [f"[{words.code(name)}][{place}]" for name, place in things.items() if _home(place) is not room]
     also = [f"Also exported here: {', '.join(told)}."] if told else []
-    return "\n\n".join([f"# {room.__name__}", words.paragraphs(room), *also, *blocks])
+    named = filter(None, [annotations.table(room)])
+    return "\n\n".join([f"# {room.__name__}", words.paragraphs(room), *named, *also, *blocks])

@@ -15,7 +15,7 @@ _MARKS = {ord(mark): f"&#{ord(mark)};" for mark in "*_|[]`{}"}
 
 
 def prose(text: str) -> str:
-    """Plain text as Markdown that shows it so; what stands in backticks is code, an arXiv number or a DOI a link."""
+    """Plain text as Markdown that shows it so, with addresses as links; what stands in backticks is code."""
     parts = re.split(r"`([^`]+)`", text)
     return "".join(code(part) if k % 2 else str(cite(part)).translate(_MARKS) for k, part in enumerate(parts))
 
@@ -40,7 +40,7 @@ def summary(thing: Any) -> str:
 
 def year(paper: str) -> str:
     """The first year in a citation; nothing where there is none."""
-    found = re.search(r"\b(1[89]|20)\d\d\b", re.sub(r"arXiv:\S+|doi:\S+", "", paper))
+    found = re.search(r"\b(1[89]|20)\d\d\b", re.sub(r"(arXiv:|doi:|https://)\S+", "", paper))
     return found[0] if found else ""
 
 

@@ -2,6 +2,9 @@
 
 `prepare` takes the optimizer and its schedule as they are. Clipping, mixed precision and checkpoints are Accelerate's
 own.
+
+With an optimizer that averages weights (`ema=0.999`, `ScheduleFreeAdamW`), evaluate between `optimizer.eval()` and
+`optimizer.train()`, which `prepare` hands on.
 """
 
 from __future__ import annotations

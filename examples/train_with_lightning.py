@@ -2,6 +2,9 @@
 
 The optimizer and its schedule are what `configure_optimizers` returns. Clipping, mixed precision, checkpoints and
 resuming are Lightning's own.
+
+With an optimizer that averages weights (`ema=0.999`, `ScheduleFreeAdamW`), call `self.optimizers().optimizer.eval()` in
+`on_validation_epoch_start` and its `train()` in `on_validation_epoch_end`.
 """
 
 from __future__ import annotations

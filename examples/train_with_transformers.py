@@ -2,6 +2,9 @@
 
 The optimizer and its schedule go in as `optimizers=`. Clipping, mixed precision (`bf16=True`), checkpoints and resuming
 are the Trainer's own.
+
+An optimizer that averages weights (`AdamW(..., ema=0.999)`, `ScheduleFreeAdamW`) is put into evaluation by the Trainer:
+what it saves after an evaluation are the averaged weights, and the optimizer's checkpoint holds the trained ones.
 """
 
 from __future__ import annotations

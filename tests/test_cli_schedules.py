@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from fallline.schedules import REGISTRY
+from fallline import InputError
+from fallline.schedules import REGISTRY, follow, parse
 from tests.command_line import caller
 
 PROBLEM = """
@@ -65,6 +66,49 @@ def test_a_schedule_is_drawn_in_the_terminal(call):
     assert not any(heights[32:])
     assert "lr, times its base value" in out
     assert "--schedule 'linear > constant(50%, factor=0)'" in out
+
+
+def written(schedule):
+    """A schedule's text with no more than it needs."""
+    lengths, numbers = iter(["20%", "60%"]), iter(["512"])
+    needed = [parameter for parameter in schedule.parameters if parameter.default is None]
+    given = [f"{each.name}={next(lengths if each.kind == 'length' else numbers)}" for each in needed]
+    return f"{schedule.name}({', '.join(given)})"
+
+
+@pytest.mark.parametrize("name", sorted(REGISTRY))
+def test_every_schedule_is_drawn_as_a_run_follows_it(call, name):
+    text = written(REGISTRY[name])
+    status, out, errors = call("schedules", "show", text, "--steps", 120, "--epochs", 12, "--json")
+    assert (status, errors) == (0, "")
+    follower = follow(parse(text), examples=120_000, batch_size=1000 * 12, epochs=12)
+    for quantity, curve in json.loads(out).items():
+        assert curve["epochs"][0] == 0
+        if quantity == "batch_size":
+            expected = [follower.batch_size(int(epoch)) / 12_000 for epoch in curve["epochs"]]
+        else:
+            for epoch in range(12):
+                follower.observe(epoch, 1.0)
+            expected = [follower.factors(step)[quantity] for step in range(follower.steps)]
+        assert curve["values"] == pytest.approx(expected, rel=1e-9)
+    status, out, errors = call("schedules", "show", text, "--steps", 120, "--epochs", 12)
+    assert (status, errors) == (0, "")
+    assert out.count("|") == 8 * len(REGISTRY[name].sets)
+    assert all(f"{quantity}, " in out for quantity in REGISTRY[name].sets)
+
+
+def test_a_schedule_is_drawn_in_python(tmp_path):
+    plan = parse("warmup(5%) > cosine; weight_decay: linear")
+    figure = plan.plot(tmp_path / "picture.png", steps=40, epochs=4)
+    rates, decay = (axes.lines[0].get_ydata() for axes in figure.axes)
+    follower = follow(plan, examples=40, batch_size=4, epochs=4)
+    assert list(rates) == pytest.approx([follower.factors(step)["lr"] for step in range(40)])
+    assert list(decay) == pytest.approx([1 - step / 40 for step in range(40)])
+    assert (tmp_path / "picture.png").read_bytes() == figure._repr_png_()
+    with pytest.raises(InputError, match=r"must end in \.png, \.svg or \.pdf"):
+        plan.plot(tmp_path / "picture.txt")
+    with pytest.raises(InputError, match="its stages take 2000"):
+        parse("warmup(2000) > cosine").plot()
 
 
 def test_batch_growth_and_plateaus_are_explained(call):

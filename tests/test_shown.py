@@ -53,14 +53,41 @@ def test_a_range_test_is_its_table_and_advice(problem: fallline.Problem) -> None
     assert len(repr(found)) < 2000
 
 
-def test_an_ensembles_scores_are_one_line(problem: fallline.Problem) -> None:
+def test_an_ensemble_is_its_members_and_its_scores_are_a_table(problem: fallline.Problem) -> None:
     made = snapshot(problem, 2)
     scores = made.score(problem)
-    reached = sorted(score.metric for score in scores.members)
-    assert repr(scores) == (
-        f"<Scores: accuracy {scores.ensemble.metric:.4g} as an ensemble, "
-        f"2 members {reached[0]:.4g} to {reached[1]:.4g}>"
-    )
+    for name, reached in zip(made.names, scores.members, strict=True):
+        assert name in repr(made)
+        (row,) = (line for line in repr(scores).splitlines() if name in line)
+        assert f"{reached.metric:.4g}" in row.split()
+    assert "A prediction is the mean of the members' probabilities" in repr(made)
+    assert "the mean of its members" in repr(scores)
+    for each in (made, scores):
+        assert _Texts(each._repr_html_()).text.split() == repr(each).split()
+
+
+def test_a_run_is_its_epochs_and_scores(problem: fallline.Problem) -> None:
+    run = fallline.train(problem, "sgd", lr=0.1)
+    assert run.test is not None
+    rows = {int(words[0]): words for line in repr(run).splitlines() if (words := line.split()) and words[0].isdigit()}
+    assert rows.keys() == {row.epoch for row in run.history}
+    for row in run.history[1:]:
+        assert f"{row.valid_loss:.4g}" in rows[row.epoch]
+        assert ("best" in rows[row.epoch]) == (row.epoch == run.best_epoch)
+    assert f"- test accuracy {run.test.metric:.4g}  loss {run.test.loss:.4g}" in repr(run)
+    assert _Texts(run._repr_html_()).text.split() == repr(run).split()
+
+
+def test_of_a_long_run_some_epochs_are_shown_and_the_best() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(40, 4)
+    problem = fallline.Problem(lambda: nn.Linear(4, 2), train=(x, (x[:, 0] > 0).long()), epochs=60, batch_size=40)
+    run = fallline.train(problem, "sgd", lr=0.5)
+    lines = [line.split() for line in repr(run).splitlines()]
+    shown = [words[0] for words in lines if "".join(words[:2]).isdigit()]
+    assert 12 <= len(shown) <= 13
+    assert {"0", "60", str(run.best_epoch)} <= set(shown)
+    assert f"{len(shown)} of 61 rows; all of them: .history" in repr(run)
 
 
 def test_schedules_and_averages_are_their_text() -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from . import augmentation as augmentation
     from . import averages as averages
     from . import ensembles as ensembles
+    from . import kernels as kernels
     from . import layers as layers
     from . import models as models
     from . import optim as optim
@@ -39,10 +40,12 @@ if TYPE_CHECKING:
     from .study import compare as compare
     from .study import lr_range as lr_range
     from .study import resume as resume
+    from .training import EarlyStopping as EarlyStopping
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "EarlyStopping": "training",
     "FalllineError": "errors",
     "InputError": "errors",
     "Problem": "problems",
@@ -54,6 +57,7 @@ _HOME = {
     "averages": "",
     "compare": "study",
     "ensembles": "",
+    "kernels": "",
     "layers": "",
     "lr_range": "study",
     "models": "",

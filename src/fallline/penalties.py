@@ -4,8 +4,9 @@ In a loop of one's own it is a number to add:
 
     loss = F.cross_entropy(model(x), y) + fallline.penalties.elastic(model, l1=1e-5, l2=1e-4, where=["*.weight"])
 
-In a `Problem` the model gives it beside its outputs, in training only, and the loss adds it; `l1` and `l2` may then be
-hyper-parameters of the problem's own:
+A `Problem` has it by `problem.penalized(l1=1e-5, penalize=["encoder"])`, a comparison by `l1`, `l2` and `penalize`.
+Where `l1` and `l2` are to be searched, as hyper-parameters of the problem's own, the model gives the penalty beside its
+outputs, in training only, and the loss adds it:
 
     def model(l2=1e-4):
         return fallline.penalties.Penalized(Net(), l2=l2, where=["encoder"])
@@ -18,18 +19,21 @@ Penalties of all weights alike need none of this: they are modifiers of every ru
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .errors import InputError
-from .layers.check import number
+from .layers.check import names, number
 from .optim.recipes.parameters import check_selectors, matches, places
+from .problems import Problem
 from .problems.metric import Loss, ignored_label, loss_name
 
-__all__ = ["Penalized", "elastic", "with_penalty"]
+__all__ = ["Penalized", "Penalty", "elastic", "with_penalty"]
 
 
 def elastic(model: nn.Module, *, l1: float = 0.0, l2: float = 0.0, where: Iterable[str] = ()) -> Tensor:
@@ -44,6 +48,34 @@ def elastic(model: nn.Module, *, l1: float = 0.0, l2: float = 0.0, where: Iterab
     """
     l1, l2 = number("l1", l1), number("l2", l2)
     return _sum(model, l1, l2, _chosen(model, where))
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """What a problem is penalized by: `elastic` with these settings, `where` also as a text with commas.
+
+    Raises `InputError` for penalties below 0.
+    """
+
+    l1: float = 0.0
+    l2: float = 0.0
+    where: str | Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("l1", "l2"):
+            object.__setattr__(self, name, number(name, getattr(self, name)))
+        object.__setattr__(self, "where", names("penalize", self.where))
+
+    def of(self, model: nn.Module) -> Callable[[], Tensor]:
+        """The term of a model, at the weights that it holds when it is asked for. Raises as `elastic` does."""
+        return partial(_sum, model, self.l1, self.l2, _chosen(model, self.where, "penalize"))
+
+
+def asked(problem: Problem, l1: float | None, l2: float | None, penalize: str | Sequence[str]) -> Problem:
+    """The problem with the penalty that these arguments ask for; where they say nothing, with its own."""
+    if penalize and not (l1 or l2):
+        raise InputError("penalize says which modules are penalized; give l1 or l2 too.")
+    return problem if l1 is None and l2 is None else problem.penalized(l1 or 0.0, l2 or 0.0, penalize)
 
 
 class Penalized(nn.Module):
@@ -91,16 +123,17 @@ class with_penalty:
         return f"with_penalty({self.loss!r})"
 
 
-def _chosen(model: nn.Module, where: Iterable[str]) -> tuple[str, ...]:
+def _chosen(model: nn.Module, where: Iterable[str], argument: str = "where") -> tuple[str, ...]:
     """The first names of the parameters that the selectors name."""
     found = places(model)
-    selectors = check_selectors("where", where, (name for place in found for name in place.names)) or [""]
+    selectors = check_selectors(argument, where, (name for place in found for name in place.names)) or [""]
     named = [place for place in found if any(matches(s, name) for s in selectors for name in place.names)]
     return tuple(place.name for place in named)
 
 
-def _sum(model: nn.Module, l1: float | Tensor, l2: float | Tensor, names: Iterable[str]) -> Tensor:
+def _sum(model: nn.Module, l1: float | Tensor, l2: float | Tensor, chosen: Iterable[str]) -> Tensor:
     terms = []
-    for weight in (model.get_parameter(name) for name in names):
+    for path, _, leaf in (name.rpartition(".") for name in chosen):
+        weight = getattr(model.get_submodule(path), leaf)  # in a stack of trials, no `Parameter`
         terms.append(l1 * weight.abs().sum() + l2 / 2 * weight.square().sum())
     return torch.stack(terms).sum()

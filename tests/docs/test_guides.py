@@ -1,4 +1,4 @@
-"""What the guides show works: their Python runs, their commands are understood."""
+"""What the guides and the README show works: their Python runs, their commands are understood."""
 
 from __future__ import annotations
 
@@ -10,43 +10,41 @@ from pathlib import Path
 import pytest
 import typer
 
-from docs import inserts, shared
+from docs import inserts, reference, shared
 from fallline.cli import app
 from fallline.rules import REGISTRY
-from fallline.rules.composition import MODIFIERS, SETTINGS
-from tests.docs.blocks import PAGES, WRITTEN, blocks, commands
+from tests.docs.blocks import PAGES, README, ROOT, WRITTEN, blocks, commands, rules_forgotten, run_python
 
 named = pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(PAGES)))
 
 
 @named
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # the import of ZeroRedundancyOptimizer
 def test_python_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    known = [(registry, dict(registry)) for registry in (REGISTRY, MODIFIERS, SETTINGS)]
-    names = {"__name__": page.stem}
-    try:
-        for number, text in enumerate(blocks(page, "python")):
-            # a block that shows a file begins with its name; a rule's text is read from a file
-            file = re.match(r"# (\w+\.py)\n", text)
-            path = tmp_path / (file[1] if file else f"block_{number}.py")
-            path.write_text(text)
-            exec(compile(text, str(path), "exec"), names)
-    finally:
-        for registry, before in known:
-            registry.clear()
-            registry.update(before)
+    with rules_forgotten():
+        run_python(page, tmp_path)
 
 
-@named
+@pytest.mark.parametrize("page", [README, *WRITTEN], ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_of_a_page_are_understood(page):
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for line in commands(page):
-        program, *arguments = shlex.split(line)
+        program, *arguments = shlex.split(line, comments=True)
         if program == "fallline":
             understand(typer.main.get_command(app), arguments)
             for rule in rules_named(arguments):
                 assert rule in REGISTRY or rule.partition(".py:")[0] in "\n".join(blocks(page, "python"))
+        elif program == "make":
+            assert arguments[0] in targets
         else:
-            assert program in ("pip", "make", "torchrun", "python"), line
+            assert program in ("pip", "torchrun", "python"), line
+
+
+@pytest.mark.parametrize("page", [README, *WRITTEN], ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_imports_is_in_the_reference(page):
+    rooms = re.findall(r"^from (fallline[\w.]*) import", "\n".join(blocks(page, "python")), re.MULTILINE)
+    assert set(rooms) <= set(reference.titles().values())
 
 
 def understand(command, arguments):

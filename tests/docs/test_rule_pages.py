@@ -25,6 +25,7 @@ from docs import (
 )
 from fallline.kernels import cost, equation
 from fallline.rules import MODIFIERS, get
+from tests.kernels.executors import text_alone
 
 RULES = composition.built_in()
 each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
@@ -116,11 +117,18 @@ def test_every_verb_is_told_of_with_its_options():
 
 def test_every_public_function_and_class_is_in_the_reference_once():
     text = "\n".join(reference.pages().values())
-    for room in ("fallline", "fallline.optim", "fallline.problems", "fallline.rules"):
+    for room in ("fallline", "fallline.kernels", "fallline.optim", "fallline.problems", "fallline.rules.hyper"):
         assert room in reference.titles().values()
     told = re.findall(r"^::: (.+)$", text, re.MULTILINE)
     assert len(told) == len(set(told))
     assert {"fallline.study.comparison.compare", "fallline.optim.base.RuleOptimizer"} <= set(told)
+    assert {"fallline.kernels.cost.cost", "fallline.kernels.equation.equation", "fallline.rules.hyper.log"} <= set(told)
+
+
+def test_annotations_of_hyper_parameters_are_told_with_what_they_say():
+    page = reference.pages()["rules.hyper.md"]
+    assert "| <code>SgdRate</code> | at least 0 | 0.001 to 10 (log) |" in page
+    assert "| <code>Epsilon</code> | at least 0 | no |" in page
 
 
 def test_every_made_page_is_in_the_navigation():
@@ -135,6 +143,17 @@ def test_a_path_goes_down_the_valley_from_its_start(name):
     assert tuple(path.points[0]) == valley.START
     assert path.losses[-1] < path.losses[0] / 10
     assert -1e-9 <= get(name).space["lr"].position(path.rate) <= 1 + 1e-9
+
+
+@each_rule
+def test_every_rule_has_a_path_down_the_valley(rule, monkeypatch):
+    """A short one, by its text alone; the build of the whole site draws all of them at their full length."""
+    monkeypatch.setattr(valley, "STEPS", 10)
+    monkeypatch.setattr(valley, "TRIALS", 4)
+    with text_alone():
+        path = valley.tuned.__wrapped__(rule)
+    assert path.points.shape == (11, 2)
+    assert path.losses[-1] < path.losses[0]
 
 
 def test_gradient_descent_s_path_is_that_of_its_own_formula():

@@ -52,9 +52,16 @@ def test_the_search_knows_the_rules_and_not_the_pictures(site):
     assert "second weight" not in json.dumps(entries)
 
 
-def test_the_reference_shows_signatures(site):
-    page = (site / "reference" / "index.html").read_text()
-    assert 'id="fallline.study.comparison.compare"' in page
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        ("index", "fallline.study.comparison.compare"),
+        ("kernels", "fallline.kernels.cost.cost"),  # a function with its file's name
+        ("rules.hyper", "fallline.rules.hyper.log"),
+    ],
+)
+def test_the_reference_shows_signatures(site, page, name):
+    assert f'id="{name}"' in (site / "reference" / f"{page}.html").read_text()
 
 
 @pytest.mark.slow

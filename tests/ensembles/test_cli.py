@@ -19,6 +19,10 @@ from torch import nn
 x = torch.randn(120, 4, generator=torch.Generator().manual_seed(0))
 y = (x[:, 0] + 0.3 * x[:, 1] > 0).long()
 problem = fallline.Problem(lambda: nn.Linear(4, 2), train=(x, y), epochs=4, batch_size=8)
+def model(dropout=0.0):
+    return nn.Sequential(nn.Dropout(dropout), nn.Linear(4, 2))
+
+deep = fallline.Problem(model, train=(x, y), epochs=4, batch_size=8)
 values = fallline.Problem(
     lambda: nn.Linear(4, 1), train=(x, x[:, :1]), loss=nn.functional.mse_loss, metric="mse", epochs=4
 )
@@ -81,6 +85,37 @@ def test_one_model_in_place_of_the_members(call, tmp_path):
     assert evaluate(model, problem, problem.valid).metric == told["valid"]
 
 
+def test_members_are_trained_as_the_flags_say(call):
+    practice = ("--average", "ema(0.9)", "--batch-size", 16, "--augment", "mixup", "--label-smoothing", 0.1)
+    arguments = ("mine.py:deep", "--kind", "fge(share=0.5)", "--members", 2, "--set", "dropout=0.2", *practice)
+    status, out, _ = call(*arguments, "--json", "--out", "here")
+    told = json.loads(out)
+    assert status == 0
+    assert told["names"] == ["seed 0, step 14", "seed 0, step 20"]
+    status, _, err = call(*arguments, "--augment", "none", "--out", "here")
+    assert status == 2
+    assert "'augment': 'mixup'" in err
+    status, out, _ = call(*arguments, "--out", "here", "--soup")
+    assert status == 0
+    assert ".with_settings({'dropout': 0.2})" in out
+
+
+def test_a_soup_of_checkpoints(call, capsys, monkeypatch, tmp_path):
+    call("mine.py:problem", "--kind", "fge", "--members", 3, "--lr", 0.1, "--out", "here")
+    soup, files = caller(capsys, monkeypatch, "soup"), sorted((tmp_path / "here").glob("*.safetensors"))
+    status, out, _ = soup("mine.py:problem", *files, "--kind", "uniform", "--out", "soups/one.safetensors")
+    assert status == 0
+    assert "the mean of the weights of 3 members" in out
+    assert "fallline train mine.py:problem --from soups/one.safetensors" in out
+    status, out, _ = soup("mine.py:problem", *files, "--json")
+    told = json.loads(out)
+    assert told["valid"] >= max(told["alone"].values())
+    assert (tmp_path / told["file"]).exists()
+    status, _, err = soup("mine.py:problem", files[0])
+    assert status == 2
+    assert "error: a soup needs two checkpoints or more" in err
+
+
 def test_values_are_scored_without_calibration(call):
     status, out, _ = call("mine.py:values", "--members", 2)
     assert status == 0
@@ -124,7 +159,11 @@ def test_ctrl_c_keeps_finished_members_and_says_how_to_go_on(call, monkeypatch):
         (("mine.py:problem", "--members", 90), "a run has only 40 updates"),
         (("mine.py:problem", "--rule", "adamm"), "Did you mean adam"),
         (("mine.py:problem", "--set", "lr"), "write NAME=VALUE"),
-        (("mine.py:problem", "--set", "beta=0.9"), "beta"),
+        (("mine.py:problem", "--set", "beta=0.9"), "unknown setting 'beta'"),
+        (("mine.py:problem", "--set", "beta1=high"), "beta1"),
+        (("mine.py:problem", "--augment", "flop"), "Did you mean flip"),
+        (("mine.py:problem", "--average", "emma"), "Did you mean ema"),
+        (("mine.py:problem", "--kind", "fge(lo=1)"), "argument of fge 'lo'"),
         (("mine.py:problem", "--bins", 0), "bins=0 is not allowed"),
         (("mine.py:problem", "--schedule", "cosine"), "leave it out"),
         (("mine.py:nothing",), "has nothing called 'nothing'"),

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from fallline.ensembles.kinds import KINDS
+from fallline.ensembles.kinds import KINDS, options_of, read
 from fallline.errors import InputError
 
 
@@ -66,6 +66,37 @@ def test_independent_members_are_ends_of_the_problem_s_own_runs(make):
     assert plan.problem is problem
     assert (plan.seeds, plan.steps) == ((5, 6, 7), (48,))
     assert plan.members == [(0, 48), (1, 48), (2, 48)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("snapshot", ("snapshot", {})),
+        ("independent()", ("independent", {})),
+        ("fge(0.5, low=0.05)", ("fge", {"share": 0.5, "low": 0.05})),
+        ("fge(high=1)", ("fge", {"high": 1.0})),
+    ],
+)
+def test_a_kind_is_read_with_its_options(text, expected):
+    assert read(text) == expected
+    assert read(text)[1].keys() <= options_of(expected[0]).keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("snapshots", "unknown kind of ensemble 'snapshots'. Did you mean snapshot"),
+        ("fge(lo=0.1)", "argument of fge 'lo'"),
+        ("fge(low=5%)", "a comma or \\) should stand"),
+        ("fge(low=small)", "low of fge='small' is not allowed; a number is needed"),
+        ("snapshot(0.5)", r"snapshot was given too much; it is snapshot\(\)"),
+        ("fge > snapshot", "nothing more should stand after 'fge'"),
+        (None, "kind must be a text"),
+    ],
+)
+def test_what_is_no_kind_is_refused(text, said):
+    with pytest.raises(InputError, match=said):
+        read(text)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from torch.optim.swa_utils import update_bn
 
 from fallline import ensembles
 from fallline.ensembles import soups
+from fallline.ensembles.cook import cook, cook_files
 from fallline.errors import InputError
 from fallline.training import evaluate
 
@@ -56,6 +57,7 @@ def test_a_greedy_soup_keeps_what_helps_from_the_best_down(values, used, maximiz
     mean = sum(values[k] for k in used) / len(used)
     assert float(soup.weights["w"]) == pytest.approx(mean)
     assert soup.score == pytest.approx(sign * abs(mean - 1), abs=1e-6)
+    assert soup.alone == pytest.approx([sign * abs(value - 1) for value in values])
 
 
 def test_a_greedy_soup_on_validation_data_is_no_worse_there_than_its_best_member(make):
@@ -87,3 +89,31 @@ def test_checkpoints_of_different_models_are_refused():
         soups.uniform([*numbers(1.0), {"w": torch.ones(1), "v": torch.ones(1)}])
     with pytest.raises(InputError, match="of different models: 0"):
         soups.uniform([nn.Sequential(nn.Linear(2, 3)), nn.Sequential(nn.Linear(4, 3))])
+
+
+@pytest.mark.parametrize("kind", ["greedy", "uniform"])
+def test_a_soup_of_files_is_kept_as_it_was_scored(make, tmp_path, kind):
+    problem = make(lambda: nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.Linear(8, 3)), epochs=4)
+    made = ensembles.fge(problem, 3, progress=False)
+    files = [tmp_path / f"{k}.safetensors" for k in range(3)]
+    for file, member in zip(files, made.members, strict=True):
+        save_file(member.state_dict(), file)
+    cooked = cook_files(files, problem, kind=kind, progress=False)
+    expected = cook(made.members, made.names, problem, kind=kind, progress=False)
+    assert cooked.score == expected.score
+    assert cooked.soup.alone == expected.soup.alone
+    assert len(cooked.used) == 3 if kind == "uniform" else cooked.soup.score >= max(cooked.soup.alone)
+    model = soups.Soup(cooked.weights, ()).into(problem.build(0)).eval()
+    assert evaluate(model, problem, problem.test) == cooked.score
+
+
+def test_a_soup_needs_checkpoints_of_the_problems_model(make, tmp_path):
+    problem = make()
+    save_file(problem.build(0).state_dict(), tmp_path / "a.safetensors")
+    save_file(nn.Linear(2, 2).state_dict(), tmp_path / "b.safetensors")
+    with pytest.raises(InputError, match="two checkpoints or more; 1 was given"):
+        cook_files([tmp_path / "a.safetensors"], problem)
+    with pytest.raises(InputError, match=r"b\.safetensors"):
+        cook_files([tmp_path / "a.safetensors", tmp_path / "b.safetensors"], problem)
+    with pytest.raises(InputError, match=r"unknown kind of soup 'greddy'\. Did you mean greedy"):
+        cook([problem.build(0)] * 2, ["a", "b"], problem, kind="greddy")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from examples import train_with_accelerate as example
 
@@ -38,3 +39,18 @@ def test_a_resumed_run_ends_as_one_undisturbed(train, monkeypatch, tmp_path, rul
     whole, _ = train()
     resumed, _ = train(resume=tmp_path / "epoch_1")
     assert equal(whole, resumed)
+
+
+def test_averages_are_evaluated_through_the_prepared_optimizer():
+    model = torch.nn.Linear(3, 2)
+    optimizer = Accelerator(cpu=True).prepare(optim.AdamW(model.parameters(), lr=0.1, ema=0.5))
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(torch.ones(1, 3)).square().sum().backward()
+        optimizer.step()
+    trained = model.weight.detach().clone()
+    optimizer.eval()
+    assert torch.equal(model.weight, optimizer.state[model.weight]["average"])
+    assert not torch.equal(model.weight, trained)
+    optimizer.train()
+    assert torch.equal(model.weight, trained)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from examples import train_with_lightning as example
@@ -64,3 +66,27 @@ def test_a_resumed_run_ends_as_one_undisturbed(train, monkeypatch, tmp_path, rul
 def test_groups_are_logged_by_their_names(train, tmp_path):
     _, trainer = train(1, callbacks=[LearningRateMonitor()], logger=CSVLogger(tmp_path), log_every_n_steps=1)
     assert {"lr-AdamW/decay", "lr-AdamW/no decay"} <= trainer.logged_metrics.keys() | trainer.callback_metrics.keys()
+
+
+class Averaged(example.Digits):
+    """Validated at its optimizer's averages."""
+
+    def on_validation_epoch_start(self):
+        self.optimizers().optimizer.eval()
+
+    def on_validation_epoch_end(self):
+        self.optimizers().optimizer.train()
+
+
+def test_averages_are_validated_from_two_hooks(train, monkeypatch):
+    monkeypatch.setattr(example, "AdamW", partial(optim.AdamW, ema=0.99))
+    plain, trainer = train(1)
+    monkeypatch.setattr(example, "Digits", Averaged)
+    averaged, other = train(1)
+    assert equal(plain, averaged)
+    with trainer.optimizers[0].evaluating():
+        (_, images) = example.loaders()
+        ((x, y),) = images
+        expected = (plain.layers(x).argmax(1) == y).float().mean()
+    torch.testing.assert_close(other.callback_metrics["accuracy"], expected, check_device=False)
+    assert other.callback_metrics["accuracy"] != trainer.callback_metrics["accuracy"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from examples import train_with_transformers as example
@@ -47,3 +49,17 @@ def test_a_resumed_run_ends_as_one_undisturbed(train, monkeypatch, tmp_path, rul
     resumed = train(resume=str(tmp_path / "checkpoint-12"))
     assert resumed.state.global_step == 24
     assert equal(whole.model, resumed.model)
+
+
+@pytest.mark.parametrize("averaging", [partial(optim.AdamW, ema=0.9), optim.ScheduleFreeAdamW], ids=["ema", "free"])
+def test_averages_are_evaluated_and_saved_and_the_run_goes_on_where_it_trained(train, monkeypatch, tmp_path, averaging):
+    """The Trainer calls the optimizer's `eval` and `train`; a checkpoint after an evaluation has both weights."""
+    monkeypatch.setattr(example, "AdamW", averaging)
+    often = {"eval_strategy": "steps", "eval_steps": 12, "save_steps": 12}
+    whole = train(**often)
+    optimizer = whole.optimizer.optimizer
+    for p in whole.model.parameters():  # the last thing was an evaluation
+        assert not torch.equal(p, optimizer.state[p]["trained"])
+    resumed = train(resume=str(tmp_path / "checkpoint-12"), **often)
+    assert equal(whole.model, resumed.model)
+    assert resumed.state.log_history[-2]["eval_accuracy"] == whole.evaluate()["eval_accuracy"]

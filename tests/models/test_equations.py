@@ -76,6 +76,19 @@ def test_a_fire_module_squeezes_and_expands_and_adds_its_input():
     assert_equal(models.Fire(6, 2, 3, 5, "complex").double(), x, fire)
 
 
+def test_a_fire_module_may_have_filters_of_one_kind_alone():
+    torch.manual_seed(0)
+
+    def fire(w: Weights, x: Tensor) -> Tensor:
+        kernel = "expand1" if "expand1.weight" in w else "expand3"
+        squeezed = F.conv2d(x, w["squeeze.weight"], w["squeeze.bias"]).relu()
+        return F.conv2d(squeezed, w[f"{kernel}.weight"], w[f"{kernel}.bias"], padding="same").relu()
+
+    x = torch.randn(3, 6, 5, 5, dtype=torch.float64)
+    assert_equal(models.Fire(6, 2, 4, 0).double(), x, fire)
+    assert_equal(models.Fire(6, 2, 0, 4).double(), x, fire)
+
+
 def lstm(w: Weights, x: Tensor) -> Tensor:
     """Input, forget, cell and output gates, step by step; scores by the embedding's own table."""
     inputs = w["embedding.weight"][x]

@@ -55,7 +55,12 @@ def test_squeezenet_has_the_papers_number_of_parameters():
 
 @pytest.mark.parametrize(
     "metaparameters",
-    [{"SR": 0.5}, {"pct3x3": 0.25}, {"base_e": 64, "incr_e": 32, "freq": 4}, {"freq": 1, "incr_e": 16}],
+    [
+        {"SR": 0.5},
+        *({"pct3x3": share} for share in (0.0, 0.25, 1.0)),
+        {"base_e": 64, "incr_e": 32, "freq": 4},
+        {"freq": 1, "incr_e": 16},
+    ],
     ids=str,
 )
 def test_metaparameters_shape_the_fire_modules(metaparameters):
@@ -69,6 +74,55 @@ def test_fire_modules_are_those_of_the_papers_table():
         fire = model.get_submodule(f"fire{i}")
         shapes = (fire.squeeze.out_channels, fire.expand1.out_channels, fire.expand3.out_channels)
         assert shapes == (squeeze, expand, expand)
+
+
+def sides(model: nn.Module, side: int, kinds: tuple[type[nn.Module], ...]) -> dict[str, int]:
+    """The sides of what each layer of these kinds gives for square pictures, none of which are computed."""
+    found: dict[str, int] = {}
+    for name, layer in model.named_modules():
+        if isinstance(layer, kinds):
+            layer.register_forward_hook(lambda layer, x, y, name=name: found.update({name: y.shape[-1]}))
+    model(torch.empty(1, 3, side, side, device="meta"))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        # table 1 of the paper, whose 111 are those of 227 pixels
+        ("1.0", {"conv1": 111, "pool1": 55, **dict.fromkeys(("fire2", "fire3", "fire4"), 55), "pool4": 27}
+         | {**dict.fromkeys(("fire5", "fire6", "fire7", "fire8"), 27), "pool8": 13, "fire9": 13, "conv10": 13}),
+        # of the revision, which pools after conv1, fire3 and fire5
+        ("1.1", {"conv1": 113, "pool1": 56, "fire2": 56, "fire3": 56, "pool3": 28, "fire4": 28, "fire5": 28}
+         | {"pool5": 14, **dict.fromkeys(("fire6", "fire7", "fire8", "fire9", "conv10"), 14)}),
+    ],
+    ids=["1.0", "1.1"],
+)  # fmt: skip
+def test_squeezenet_halves_pictures_where_the_paper_does(version, expected):
+    with torch.device("meta"):
+        model = models.squeezenet(version)
+    found = sides(model, 227, (nn.Conv2d, nn.MaxPool2d, models.Fire))
+    assert {name: side for name, side in found.items() if "." not in name} == expected
+
+
+def test_alexnet_halves_pictures_where_the_paper_does():
+    with torch.device("meta"):
+        model = models.alexnet()
+    found = sides(model, 224, (nn.Conv2d, nn.MaxPool2d))
+    # five convolutions, with poolings after the first, the second and the fifth
+    assert list(found.values()) == [55, 27, 27, 13, 13, 13, 13, 6]
+
+
+def test_the_last_convolution_of_squeezenet_has_a_relu_for_many_classes_alone():
+    torch.manual_seed(0)
+    x = torch.randn(4, 3, 64, 64)
+    large, small = (models.squeezenet("1.1", 10, stem=stem, base_e=16, incr_e=8).eval() for stem in ("large", "small"))
+    for model in (large, small):
+        model.get_submodule("conv10").bias.data.fill_(-0.01)
+    relus = [sum(isinstance(layer, nn.ReLU) for layer in model) for model in (large, small)]
+    assert relus == [2, 1]
+    assert large(x).min() >= 0
+    assert small(x).min() < 0
 
 
 def test_bypasses_are_where_the_paper_has_them():
@@ -166,6 +220,12 @@ def test_alexnet_scores_pictures_of_the_size_it_was_made_for():
         (lambda: models.squeezenet(pct3x3=1.2), "pct3x3 must be a share"),
         (lambda: models.squeezenet(SR=0), "SR must be a number, above 0"),
         (lambda: models.squeezenet(bypass="some"), "bypass must be"),
+        (lambda: models.Fire(6, 2, 2, 4, "some"), "bypass must be one of 'none', 'simple', 'complex'; it is 'some'"),
+        (lambda: models.Fire(6, 2, 2, 5, "some"), "bypass must be"),
+        (lambda: models.Fire(6, 2, 0, 0), r"expand1 \+ expand3 must be a whole number of at least 1"),
+        (lambda: models.Fire(6, 0, 2, 4), "squeeze must be a whole number of at least 1"),
+        (lambda: models.Residual(4, 4, shortcut=None, rate=0.1), "rate leaves out residual branches; shortcut=None"),
+        (lambda: models.Residual(4, 0), "outputs must be a whole number of at least 1"),
         (lambda: models.mlp(3), "inputs and outputs"),
         (lambda: models.mlp(3, 0, 2), "every width of mlp"),
         (lambda: models.mnist1d_cnn(length=2), "too short"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from pathlib import Path
@@ -16,7 +17,10 @@ from . import problems
 
 
 def run(problem: str, out: str, options: dict[str, Any], environment: dict[str, str], told: int) -> None:
-    """Train, look after every second update, and write a byte to the file `told` after every checkpoint."""
+    """Train, look after every second update, and write a byte to the file `told` after every checkpoint.
+
+    What the run says at its end stands beside its directory, in `OUT.json`.
+    """
     os.environ.update(environment)
     torch.set_num_threads(1)
     loop.WATCHED = 2
@@ -28,7 +32,9 @@ def run(problem: str, out: str, options: dict[str, Any], environment: dict[str, 
         return failed
 
     checkpoint.Checkpoints.save = telling  # type: ignore[method-assign]
-    train(getattr(problems, problem)(), out=out, save_every=0.0, progress=False, **options)
+    made = train(getattr(problems, problem)(), out=out, save_every=0.0, progress=False, **options)
+    if environment.get("RANK", "0") == "0":
+        Path(f"{out}.json").write_text(json.dumps({**made.to_dict(), "summary": made.summary()}))
 
 
 class Run(Child):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,15 +65,31 @@ def test_mlflow_has_one_run_with_every_epoch_once(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_wandb_keeps_a_run_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("wandb")
+def test_wandb_goes_on_with_its_run_and_has_every_epoch_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
-    run = train(plain(), out=tmp_path, log="wandb")
-    (kept,) = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
-    assert run.complete
-    assert (tmp_path / "wandb.txt").read_text() in kept.name
-    assert b"loss/valid" in kept.read_bytes()
+    ids: list[str | None] = []
+    told: list[tuple[int, float]] = []
+    begin, log = library.init, library.Run.log
+
+    def init(**given: Any) -> Any:
+        ids.append(given["id"])
+        return begin(**given)
+
+    def logged(run: Any, values: dict[str, float], step: int) -> None:
+        told.append((step, values["loss/valid"]))
+        log(run, values, step=step)
+
+    monkeypatch.setattr(library, "init", init)
+    monkeypatch.setattr(library.Run, "log", logged)
+    run = interrupted_and_finished(tmp_path, monkeypatch, "wandb")
+    kept = (tmp_path / "wandb.txt").read_text()
+    assert ids == [None, kept]
+    assert told == [(row.step, row.valid_loss) for row in run.history]
+    parts = list((tmp_path / "wandb").glob("offline-run-*/*.wandb"))
+    assert [path.stem for path in parts] == 2 * [f"run-{kept}"]
+    assert all(b"loss/valid" in path.read_bytes() for path in parts)
 
 
 def test_every_logger_says_what_it_writes() -> None:

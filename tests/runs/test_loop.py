@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from fallline import optim
+from fallline.errors import InputError
 from fallline.problems import Problem, derive, seeded
 from fallline.rules import get
 from fallline.runs import train
 from fallline.training import Execution, Trial
 from fallline.training import train as train_trials
 
-from .problems import examples, plain, plain_network, signs
+from .problems import examples, noisy, plain, plain_network, signs
 
 
 def batches(epoch: int, size: int = 16, count: int = 90) -> list[Tensor]:
@@ -101,6 +103,23 @@ def test_a_schedule_sets_the_rate_of_every_update() -> None:
     assert run.history[-1].lr == pytest.approx(0.1 * (1 + math.cos(math.pi * 23 / 24)) / 2)
 
 
+def test_restarts_divide_the_decay_by_the_root_of_their_period() -> None:
+    def scheduled(optimizer: Any, model: nn.Module, x: Tensor, y: Tensor) -> None:
+        t = next(count)
+        began, period = max((0, 6), (6, 12), (18, 24), key=lambda each: (each[0] <= t, each[0]))
+        group = optimizer.param_groups[0]
+        group["lr"] = 0.05 * (1 + math.cos(math.pi * (t - began) / period)) / 2
+        group["weight_decay"] = 2 / math.sqrt(period)
+        step(optimizer, model, x, y)
+
+    count = iter(range(100))
+    hand = by_hand(scheduled, torch.optim.AdamW, lr=0.05, weight_decay=2)
+    schedule = "normalized_restarts(1 epoch, mult=2)"
+    run = train(plain(), "adamw", {"lr": 0.05, "weight_decay": 2.0}, schedule=schedule)
+    for mine, theirs in zip(weights(run.model), hand, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-6)
+
+
 def test_the_average_is_what_is_scored_and_given() -> None:
     average: list[AveragedModel] = []
 
@@ -119,6 +138,40 @@ def test_the_average_is_what_is_scored_and_given() -> None:
         expected = float(functional.cross_entropy(run.model(x[120:]), y[120:]))
     assert run.test is not None
     assert run.test.loss == pytest.approx(expected, rel=1e-6)
+
+
+def test_batch_norms_have_the_statistics_of_the_averaged_weights() -> None:
+    x, y = examples(150)
+    model = signs().build(0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.125)
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
+
+    def augmented(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for k, index in enumerate(batches(epoch)):
+            with seeded(derive(0, "augment", epoch - 1, k)):
+                batch = noisy(x[index], y[index])
+            yield batch
+
+    def losses(epoch: int, model: nn.Module) -> list[float]:
+        with seeded(derive(0, "recalibrate", epoch - 1)):
+            update_bn(augmented(epoch), average)
+        with torch.no_grad():
+            return [float(functional.cross_entropy(model.eval()(x[a:b]), y[a:b])) for a, b in ((90, 120), (120, 150))]
+
+    run = train(signs(), "sgd", lr=0.125, average="ema(0.9, debias=off)")
+    for epoch in range(1, 5):
+        with seeded(derive(0, "epoch", epoch)):
+            for inputs, targets in augmented(epoch):
+                step(optimizer, model.train(), inputs, targets)
+                average.update_parameters(model)
+        assert run.history[epoch].valid_loss == pytest.approx(losses(epoch, average.module)[0], rel=1e-5)
+    valid, test = losses(5, average.module)
+    assert run.valid is not None
+    assert run.test is not None
+    assert (run.valid.loss, run.test.loss) == pytest.approx((valid, test), rel=1e-5)
+    average.module.load_state_dict(dict(model.named_buffers()), strict=False)
+    _, stale = losses(5, copy.deepcopy(average.module))
+    assert run.test.loss != pytest.approx(stale, rel=1e-3)
 
 
 @pytest.mark.parametrize("parts", [2, 3, 16])
@@ -174,6 +227,21 @@ def test_mixed_precision_is_torchs(precision: str, dtype: torch.dtype) -> None:
 def test_a_compiled_model_takes_the_same_steps() -> None:
     run = train(plain(), "sgd", lr=0.1, epochs=1, compile="eager")
     assert same(weights(run.model), by_hand(step, optim.SGD, epochs=1, lr=0.1))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of its own modules
+@pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a C++ compiler")
+@pytest.mark.parametrize(
+    ("more", "tolerance"),
+    [({}, 1e-6), ({"accumulate": 3}, 1e-5), ({"l1": 0.01, "l2": 0.1}, 1e-5), ({"precision": "bf16"}, 1e-2)],
+    ids=["plain", "in parts", "penalized", "bf16"],
+)
+def test_inductors_code_takes_the_same_steps(more: dict[str, Any], tolerance: float) -> None:
+    torch.compiler.reset()
+    compiled, plainly = (train(plain(), "sgd", lr=0.1, compile=how, **more) for how in (True, False))
+    for mine, theirs in zip(weights(compiled.model), weights(plainly.model), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=tolerance, atol=tolerance)
 
 
 def test_sharpness_aware_steps_take_their_second_gradient() -> None:
@@ -245,6 +313,52 @@ def test_weights_to_start_from_are_loaded_and_their_report_is_told(tmp_path: Any
     frozen = train(plain(), "sgd", lr=0.1, epochs=1, weights=tmp_path / "a" / "best.safetensors", freeze="0")
     begun = copy.deepcopy(frozen.model)
     assert not any(p.requires_grad for p in begun.get_submodule("0").parameters())
+
+
+@pytest.mark.parametrize("how", ["auto", "skip"])
+def test_a_head_of_other_classes_stays_fresh(tmp_path: Any, how: str) -> None:
+    def five_classes() -> nn.Module:
+        return nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 5))
+
+    first = train(plain(), "sgd", lr=0.1, out=tmp_path)
+    x, y = examples()
+    problem = Problem(five_classes, (x, y + 3 * (x[:, 2] > 0)), epochs=1)
+    second = train(problem, "sgd", lr=0.0, weights=tmp_path / "model.safetensors", head=how)
+    assert same(weights(second.model), [*weights(first.model)[:2], *weights(problem.build(0))[2:]])
+    assert any("The head stays fresh: 2.weight" in note for note in second.notes)
+    with pytest.raises(InputError, match=r"2\.weight"):
+        train(problem, weights=tmp_path / "model.safetensors", head="load")
+
+
+def test_a_head_is_left_out_where_that_is_asked_for(tmp_path: Any) -> None:
+    first = train(plain(), "sgd", lr=0.1, out=tmp_path)
+    second = train(plain(), "sgd", lr=0.0, epochs=1, weights=tmp_path / "model.safetensors", head="skip")
+    assert same(weights(second.model), [*weights(first.model)[:2], *weights(plain().build(0))[2:]])
+
+
+def test_a_run_has_the_patience_and_the_penalty_of_its_problem() -> None:
+    given: dict[str, Any] = {"rule": "adamw", "lr": 0.3, "epochs": 12}
+    own = plain().patient(2).penalized(l2=0.3, penalize="0")
+    mine, asked = train(own, **given), train(plain(), **given, patience=2, l2=0.3, penalize="0")
+    assert same(weights(mine.model), weights(asked.model))
+    assert (mine.state, mine.best_epoch, mine.settings) == (asked.state, asked.best_epoch, asked.settings)
+    without, bare = train(own, **given, patience="none", l2=0.0), train(plain(), **given)
+    assert same(weights(without.model), weights(bare.model))
+    assert not same(weights(mine.model), weights(bare.model))
+
+
+def test_a_run_and_a_trial_of_one_problem_stop_at_the_same_epoch() -> None:
+    problem = plain().patient(2).penalized(l1=0.01)
+    problem.epochs = 12
+    run = train(problem, "momentum", lr=0.5)
+    ((_, outcome),) = next(iter(train_trials(problem, [Trial(get("momentum"), {"lr": 0.5}, 0, "tuned")])))
+    assert outcome.state == run.state
+    assert [p.valid_loss for p in outcome.curve] == pytest.approx([row.valid_loss for row in run.history], rel=1e-5)
+    assert [p.train_loss for p in outcome.curve[1:]] == pytest.approx(
+        [row.train_loss for row in run.history[1:]], rel=1e-5
+    )
+    assert run.test is not None
+    assert outcome.test_loss == pytest.approx(run.test.loss, rel=1e-5)
 
 
 def test_a_run_that_diverges_says_so_and_keeps_what_was_best() -> None:

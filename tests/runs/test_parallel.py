@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +36,34 @@ def test_shares_are_even_and_make_up_the_batch(count: int, size: int) -> None:
     assert all(len(share(batch)) for share in shares)
 
 
-def test_two_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
-    children = together("plain", tmp_path, **OPTIONS)
+def test_two_processes_give_the_numbers_of_one_and_tell_what_they_exchange(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    children = together("plain", out, **OPTIONS)
     assert [child.end() for child in children] == [0, 0]
     alone = train(problems.plain(), **OPTIONS)
-    shared = load_file(tmp_path / "model.safetensors")
+    shared = load_file(out / "model.safetensors")
     for name, value in alone.model.state_dict().items():
         torch.testing.assert_close(shared[name], value, rtol=1e-4, atol=1e-5)
-    rows = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [row.step for row in alone.history]
     for row, mine in zip(rows[1:], alone.history[1:], strict=True):
         assert row["valid_loss"] == pytest.approx(mine.valid_loss, rel=1e-4)
         assert row["train_loss"] == pytest.approx(mine.train_loss, rel=1e-4)
         assert row["valid_metric"] == pytest.approx(mine.valid_metric)
+    told = json.loads((tmp_path / "run.json").read_text())
+    exchanged = 4 * sum(p.numel() for p in alone.model.parameters())  # a float for every parameter
+    assert told["bytes_per_update"] == exchanged
+    assert f"2 processes; each gave {exchanged} bytes of gradients an update to be summed" in told["summary"]
+    assert alone.bytes_per_update == 0
+    assert "processes" not in alone.summary()
+
+
+@pytest.mark.parametrize(("processes", "sent"), [(2, 1_000), (4, 1_500), (8, 1_750)])
+def test_what_a_ring_sends_is_told(processes: int, sent: int) -> None:
+    # a ring sums in n - 1 steps and hands out in as many, each of a part in n
+    run = replace(train(problems.plain(), epochs=1), processes=processes, bytes_per_update=1_000.0)
+    assert f"{processes} processes; each gave 1,000 bytes" in run.summary()
+    assert f"which is {sent:,} bytes sent and as many received" in run.summary()
 
 
 def train_and_look_for_threads(environment: dict[str, str], writer: Any) -> None:

@@ -20,7 +20,15 @@ from . import problems
 WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "adamw with all that has a state": (
         "signs",
-        {"rule": "adamw", "average": "ema(0.9)", "schedule": "warmup(20%) > cosine", "accumulate": 2, "patience": 3},
+        {
+            "rule": "adamw",
+            "average": "ema(0.9)",
+            "schedule": "warmup(20%) > cosine",
+            "accumulate": 2,
+            "patience": 3,
+            "augment": "mixup",
+            "label_smoothing": 0.1,
+        },
     ),
     "scaled losses": ("signs", {"rule": "sgd", "lr": 0.1, "precision": "fp16"}),
     "carried numbers": ("signs", {"rule": "prodigy"}),

@@ -94,23 +94,43 @@ def test_a_followed_run_has_the_rates_of_the_scheduler(text):
     np.testing.assert_array_equal([BASE * follower.factors(step)["lr"] for step in range(STEPS)], expected)
 
 
-@pytest.mark.parametrize(
+PLATEAUS = pytest.mark.parametrize(
     ("text", "settings"),
     [
         ("plateau", {}),
         ("plateau(factor=0.5, patience=2, threshold=0.01)", {"factor": 0.5, "patience": 2, "threshold": 0.01}),
-        ("plateau(factor=0.5, patience=1, cooldown=3, end=0.1)", {"factor": 0.5, "patience": 1, "cooldown": 3}),
+        (
+            "plateau(factor=0.5, patience=1, cooldown=3, end=0.1)",
+            {"factor": 0.5, "patience": 1, "cooldown": 3, "min_lr": 0.1 * BASE},
+        ),
     ],
 )
+LOSSES = (np.random.default_rng(0).standard_normal(40) * 0.05 + 1 / np.arange(1, 41)).tolist()
+
+
+@PLATEAUS
 def test_a_plateau_is_found_where_pytorch_finds_it(text, settings):
     given = optimizer()
-    least = 0.1 * BASE if "end" in text else 0.0
-    twin = torchs.ReduceLROnPlateau(given, **{"patience": 10, **settings}, min_lr=least)
+    twin = torchs.ReduceLROnPlateau(given, **settings)
     follower = follow(parse(text), examples=5, batch_size=1, epochs=40)
-    falling = np.random.default_rng(0).standard_normal(40) * 0.05 + 1 / np.arange(1, 41)
-    for epoch, loss in enumerate(falling.tolist()):
+    for epoch, loss in enumerate(LOSSES):
         for step in range(5 * epoch, 5 * epoch + 5):
             assert BASE * follower.factors(step)["lr"] == pytest.approx(given.param_groups[0]["lr"], abs=1e-12)
         follower.observe(epoch, loss)
         twin.step(loss)
     assert given.param_groups[0]["lr"] < BASE
+
+
+@PLATEAUS
+def test_a_plateau_in_a_loop_of_ones_own_is_pytorchs(text, settings):
+    mine, its = optimizer(), optimizer()
+    scheduler, twin = Scheduler(mine, text, steps=200), torchs.ReduceLROnPlateau(its, **settings)
+    for loss in LOSSES:
+        for _ in range(5):
+            assert mine.param_groups[0]["lr"] == pytest.approx(its.param_groups[0]["lr"], abs=1e-12)
+            mine.step()
+            scheduler.step()
+        scheduler.observe(loss)
+        twin.step(loss)
+        assert scheduler.get_last_lr() == [mine.param_groups[0]["lr"]]
+    assert mine.param_groups[0]["lr"] < BASE

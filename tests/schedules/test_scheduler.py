@@ -83,6 +83,34 @@ def test_groups_keep_their_own_base():
         scheduler.step()
 
 
+def test_what_was_observed_is_kept_in_its_state():
+    text, losses = "plateau(factor=0.5, patience=0)", [1.0, 1.0, 0.5, 0.6]
+    given = optimizer()
+    scheduler = Scheduler(given, text, steps=8)
+    for loss in losses:
+        run(given, scheduler, 2)
+        scheduler.observe(loss)
+    other = optimizer()
+    again = Scheduler(other, "constant", steps=1)
+    other.load_state_dict(given.state_dict())
+    again.load_state_dict(scheduler.state_dict())
+    again.observe(0.6)
+    assert (given.param_groups[0]["lr"], other.param_groups[0]["lr"]) == (BASE / 4, BASE / 8)
+
+
+def test_a_loss_lowers_a_rate_in_a_tensor_in_place():
+    rate = torch.tensor(BASE)
+    scheduler = Scheduler(torch.optim.Adam([torch.nn.Parameter(torch.ones(2))], lr=rate), "plateau(patience=0)", 10)
+    for _ in range(2):
+        scheduler.optimizer.step()
+        scheduler.step()
+        scheduler.observe(1.0)
+    assert float(rate) == pytest.approx(BASE / 10)
+    (last,) = scheduler.get_last_lr()
+    rate.fill_(7.0)
+    assert float(last) == pytest.approx(BASE / 10)
+
+
 def test_a_rate_in_a_tensor_is_changed_in_place():
     rate = torch.tensor(BASE)
     given = torch.optim.Adam([torch.nn.Parameter(torch.ones(2))], lr=rate)

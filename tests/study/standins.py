@@ -34,6 +34,11 @@ class Problem:
     data: str | None = None
     schedule: None = None
     average: None = None
+    patience: None = None
+    penalty: None = None
+    start: None = None
+    augment_text: None = None
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def metric(self) -> Any:

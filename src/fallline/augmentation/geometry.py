@@ -10,14 +10,19 @@ from torch import Tensor
 from ..errors import InputError
 from ..layers.check import number, one_of, whole
 from .by_kornia import run
+from .named import step
 from .step import pictures
 
 __all__ = ["Flip", "RandomCrop", "RandomScaledCrop"]
 
 
+@step("flip")
 @dataclass(frozen=True)
 class Flip:
-    """Pictures are flipped left to right with probability `horizontal`, upside down with probability `vertical`."""
+    """Pictures are flipped left to right with probability `horizontal`, upside down with probability `vertical`.
+
+    x (n, channels, height, width). Raises `InputError` for what are no probabilities, and for what are no pictures.
+    """
 
     horizontal: float = 0.5
     vertical: float = 0.0
@@ -35,12 +40,14 @@ class Flip:
         return x, y
 
 
+@step("crop")
 @dataclass(frozen=True)
 class RandomCrop:
     """Pictures are padded by `padding` pixels and cut back to their size, or to `size` (height, width), at random.
 
     `mode` says what they are padded with: "constant" (`fill`), "reflect" or "replicate". Four pixels of zeros are He et
-    al. 2016, arXiv:1512.03385, section 4.2.
+    al. 2016, arXiv:1512.03385, section 4.2. Raises `InputError` for arguments that are not allowed, for what are no
+    pictures, and for pictures too small for `size` or `padding`.
     """
 
     padding: int = 4
@@ -51,6 +58,7 @@ class RandomCrop:
     def __post_init__(self) -> None:
         whole("padding", self.padding, 0)
         one_of("mode", self.mode, ("constant", "reflect", "replicate"))
+        number("fill", self.fill, float("-inf"))
         _check_size(self.size)
 
     def __call__(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,11 +72,13 @@ class RandomCrop:
         return run(x, "RandomCrop", size=size, **made), y
 
 
+@step("scaled_crop")
 @dataclass(frozen=True)
 class RandomScaledCrop:
     """A part of each picture, of a share of its area and a ratio of its sides within bounds, scaled to its size.
 
-    Or to `size` (height, width). Source: Szegedy et al. 2015, arXiv:1409.4842, section 6.
+    Or to `size` (height, width). Raises `InputError` for bounds that are none, and for what are no pictures. Source:
+    Szegedy et al. 2015, arXiv:1409.4842, section 6.
     """
 
     scale: tuple[float, float] = (0.08, 1.0)
@@ -77,7 +87,7 @@ class RandomScaledCrop:
 
     def __post_init__(self) -> None:
         for name, most in (("scale", 1.0), ("ratio", float("inf"))):
-            low, high = getattr(self, name)
+            low, high = _pair(name, getattr(self, name))
             if not 0 < low <= high <= most:
                 raise InputError(f"{name} must be two numbers above 0, the lower one first; it is {(low, high)}.")
         _check_size(self.size)
@@ -89,5 +99,13 @@ class RandomScaledCrop:
 
 def _check_size(size: tuple[int, int] | None) -> None:
     if size is not None:
+        _pair("size", size)
         for side in size:
             whole("size", side)
+
+
+def _pair(name: str, values: Any) -> tuple[float, float]:
+    """Two numbers. Raises `InputError` for anything else."""
+    if not isinstance(values, tuple | list) or len(values) != 2:
+        raise InputError(f"{name} must be two numbers; it is {values!r}.")
+    return number(name, values[0]), number(name, values[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 
 import torch
@@ -11,11 +11,13 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..layers.check import number, whole
-from .step import pictures
+from .named import step
+from .step import Data, pictures
 
 __all__ = ["CutMix", "Mixup"]
 
 
+@step("mixup")
 @dataclass(frozen=True)
 class Mixup:
     """Every example is mixed with another of its batch, and so are their targets: x (n, *) of floating point.
@@ -23,8 +25,9 @@ class Mixup:
     x = lam x_i + (1 - lam) x_j, y = lam y_i + (1 - lam) y_j, with one lam ~ Beta(alpha, alpha) a batch. Targets that
     are labels (n,) become shares of `classes`, (n, classes); targets of floating point are mixed as they are.
 
-    At test time nothing is mixed. Raises `InputError` for labels without `classes`. Source: Zhang et al. 2018,
-    arXiv:1710.09412, section 1 and figure 1.
+    A `Problem` with labels knows its `classes`. At test time nothing is mixed. Raises `InputError` for an `alpha` that
+    is not above 0, for inputs that are no numbers of floating point, and for labels without `classes` or beyond them.
+    Source: Zhang et al. 2018, arXiv:1710.09412, section 1 and figure 1.
     """
 
     alpha: float = 0.2
@@ -39,7 +42,12 @@ class Mixup:
         y, lam, other = _soft(y, self.classes, "Mixup"), _beta(self.alpha), torch.randperm(len(x)).to(x.device)
         return lam * x + (1 - lam) * x[other], lam * y + (1 - lam) * y[other]
 
+    def fitted(self, data: Data) -> Mixup:
+        """With the number of classes."""
+        return self if self.classes is not None else replace(self, classes=data.classes)
 
+
+@step("cutmix")
 @dataclass(frozen=True)
 class CutMix:
     """A box of every picture is replaced by that of another of its batch: x (n, channels, height, width).
@@ -47,8 +55,9 @@ class CutMix:
     The box has the share 1 - lam of the picture, lam ~ Beta(alpha, alpha) a batch, around a pixel drawn evenly; targets
     are mixed by the area that is left of it inside. Targets are as for `Mixup`.
 
-    At test time nothing is mixed. Raises `InputError` for what are no pictures, and for labels without `classes`.
-    Source: Yun et al. 2019, arXiv:1905.04899, equations 1 and 2 and Algorithm A1.
+    At test time nothing is mixed. Raises `InputError` for an `alpha` that is not above 0, for what are no pictures, and
+    for labels without `classes` or beyond them. Source: Yun et al. 2019, arXiv:1905.04899, equations 1 and 2 and
+    Algorithm A1.
     """
 
     alpha: float = 1.0
@@ -65,6 +74,10 @@ class CutMix:
         mixed[:, :, rows, columns] = x[other][:, :, rows, columns]
         kept = 1 - (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
         return mixed, kept * y + (1 - kept) * y[other]
+
+    def fitted(self, data: Data) -> CutMix:
+        """With the number of classes."""
+        return self if self.classes is not None else replace(self, classes=data.classes)
 
 
 def _box(height: int, width: int, lam: float) -> tuple[slice, slice]:

@@ -14,10 +14,10 @@ In a loop of your own:
     with average.applied():                              # the model holds the average inside
         evaluate(model)
 
-As text: `parse("swa(start=75%, every=1%)")`; `names()` lists the kinds. `Problem(..., average="swa")` has every trial
-judged at its average, and so has `--average` of `fallline compare` and `fallline train`. An average inside the
-optimizer's own kernel, which is compared like a rule, is the modifier `ema` of `fallline.rules`. A new kind is one
-decorated function in `kinds.py`.
+As text: `parse("swa(start=75%, every=1%)")`, or `every=1 epoch` with `update(step, steps, epoch)`; `names()` lists the
+kinds. `Problem(..., average="swa")` has every trial judged at its average, and so has `--average` of `fallline
+compare`, `train` and `ensemble`. An average inside the optimizer's own kernel, which is compared like a rule, is the
+modifier `ema` of `fallline.rules`. A new kind is one decorated function in `kinds.py`.
 """
 
 from __future__ import annotations

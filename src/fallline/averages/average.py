@@ -56,11 +56,15 @@ class Average:
         module: nn.Module = self._averaged.module
         return module
 
-    def update(self, step: int, steps: int) -> None:
-        """Take in the weights after update `step` (from 0) of a run of `steps`, if the kind counts them."""
+    def update(self, step: int, steps: int, epoch: float | None = None) -> None:
+        """Take in the weights after update `step` (from 0) of a run of `steps`, if the kind counts them.
+
+        A kind with lengths in epochs needs to know how many updates an `epoch` has. Raises `InputError` within
+        `applied`, and for a step that is not in the run.
+        """
         if self._applied:
             raise InputError("update() within applied() would average the average; call it outside.")
-        if self.kind.counts(step, steps):
+        if self.kind.counts(step, steps, epoch):
             self._averaged.update_parameters(self._model)
             self.count += 1
 

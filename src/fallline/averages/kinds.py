@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from ..errors import InputError, unknown
-from .length import Length
+from ..reader import Reader, bound, like, written
+from ..schedules.length import Length, Run, amount
 
-_WHOLE, _LAST_QUARTER, _HUNDREDTH = Length(share=0.0), Length(share=0.75), Length(share=0.01)
-_ONE = Length(steps=1)
+_WHOLE, _LAST_QUARTER, _HUNDREDTH, _ONE = Length(0, "%"), Length(75, "%"), Length(1, "%"), Length(1)
+_EXAMPLE = 'such as "ema(0.999)"'
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,19 @@ class Kind:
     def __str__(self) -> str:
         return self.text
 
-    def counts(self, step: int, steps: int) -> bool:
-        """Whether the weights after update `step` (from 0) of `steps` are averaged.
+    def counts(self, step: int, steps: int, epoch: float | None = None) -> bool:
+        """Whether the weights after update `step` (from 0) of `steps` are averaged; an `epoch` has so many updates.
 
-        Raises `InputError` where `step` is not in the run or the average would begin after its end.
+        Raises `InputError` where `step` is not in the run, where the average would begin after its end, and for lengths
+        in epochs where it is not known how long one is.
         """
         if not 0 <= step < steps:
             raise InputError(f"step={step} is not in a run of {steps} steps; steps count from 0.")
-        first = self.start.of(steps)
+        run = Run(steps, epoch)
+        first, every = round(self.start.updates(run)), max(1, round(self.every.updates(run)))
         if first >= steps:
             raise InputError(f"{self.text} begins at step {first}, but the run ends after {steps}.")
-        return step >= first and (steps - 1 - step) % max(1, self.every.of(steps)) == 0
+        return step >= first and (steps - 1 - step) % every == 0
 
 
 KINDS: dict[str, Callable[..., Kind]] = {}
@@ -79,7 +81,7 @@ def polyak(start: Length = _WHOLE) -> Kind:
     Polyak & Juditsky 1992, SIAM Journal on Control and Optimization 30(4), from the first iterate on; with a later
     `start` the suffix average of Rakhlin, Shamir & Sridharan 2012, arXiv:1109.5647.
     """
-    text = "polyak" if start in (_WHOLE, Length(steps=0)) else f"polyak(start={start})"
+    text = f"polyak(start={start})" if start.number else "polyak"
     return Kind(text, _equal, _begins(start, "polyak"))
 
 
@@ -87,66 +89,56 @@ def polyak(start: Length = _WHOLE) -> Kind:
 def swa(start: Length = _LAST_QUARTER, every: Length = _HUNDREDTH) -> Kind:
     """Stochastic weight averaging: equal weights of the iterates at every so many steps, from `start` on.
 
-    Izmailov et al. 2018, arXiv:1803.05407, Algorithm 1, with c = `every`. There c is an epoch at a constant rate, or a
-    cycle of the rate; a share of the run makes short runs average as many iterates as long ones.
+    Izmailov et al. 2018, arXiv:1803.05407, Algorithm 1, with c = `every`. There c is an epoch at a constant rate
+    (`every=1 epoch`), or a cycle of the rate; a share of the run makes short runs average as many iterates as long
+    ones.
     """
-    if every.steps == 0 or every.share == 0:
+    if not every.number:
         raise InputError(f"every={every} is not allowed for swa; it must be above 0.")
     return Kind(f"swa(start={start}, every={every})", _equal, _begins(start, "swa"), every)
 
 
 def parse(text: str | Kind) -> Kind:
-    """The average that a text names: `"ema"`, `"ema(0.99)"`, `"polyak(start=50%)"`, `"swa(start=75%, every=100)"`.
+    """The average that a text names: `"ema"`, `"ema(0.99)"`, `"polyak(start=50%)"`, `"swa(start=75%, every=1 epoch)"`.
 
-    Lengths are shares of the run (`5%`) or steps (`500`). Raises `InputError`, with the nearest names, for anything
-    else.
+    Lengths are those of schedules: shares of the run (`5%`), updates (`500`) or epochs (`2 epochs`). Raises
+    `InputError`, with the nearest names, for anything else.
     """
     if isinstance(text, Kind):
         return text
-    match = re.fullmatch(r"\s*([A-Za-z_]\w*)\s*(?:\(([^()]*)\))?\s*", text) if isinstance(text, str) else None
-    if match is None:
-        raise InputError(f'average={text!r} cannot be read; write a name with arguments, as in "ema(0.999)".')
-    name, inside = match.group(1), match.group(2) or ""
+    if not isinstance(text, str):
+        raise InputError(f"average must be a text, {_EXAMPLE}; it is a {type(text).__name__}.")
+    reader = Reader(text, "average")
+    name = reader.take("name", f"the name of an average, {_EXAMPLE},")
     if name not in KINDS:
         raise unknown("average", name, KINDS)
-    return KINDS[name](**_arguments(name, inside))
+    defaults = {key: each.default for key, each in inspect.signature(KINDS[name]).parameters.items()}
+    given = reader.arguments(lambda: _argument(reader))
+    reader.end("nothing more")
+    found = bound(name, written(name, defaults), list(defaults), given)
+    return KINDS[name](**{key: _value(f"{key} of {name}", *value, defaults[key]) for key, (value,) in found.items()})
 
 
-def _arguments(name: str, inside: str) -> dict[str, Any]:
-    """The arguments between the brackets, by position or by name, each in the type of its default."""
-    defaults = {key: p.default for key, p in inspect.signature(KINDS[name]).parameters.items()}
-    given: dict[str, Any] = {}
-    parts = [part.strip() for part in inside.split(",")] if inside.strip() else []
-    for place, part in enumerate(parts):
-        key, equals, value = (each.strip() for each in part.partition("="))
-        if not equals:
-            if place >= len(defaults):
-                raise InputError(f"{name} takes {len(defaults)} arguments ({', '.join(defaults)}), not {len(parts)}.")
-            key, value = list(defaults)[place], part
-        if key not in defaults:
-            raise unknown(f"argument of {name}", key, defaults)
-        if key in given:
-            raise InputError(f"{name} is given {key} twice.")
-        given[key] = _value(name, key, value, defaults[key])
-    return given
+def _argument(reader: Reader) -> tuple[float | str, str | None]:
+    """A word, or a number with its unit."""
+    return (reader.take("name", "a word"), None) if reader.now.kind == "name" else amount(reader)
 
 
-def _value(name: str, key: str, text: str, default: Any) -> Any:
+def _value(what: str, given: float | str, unit: str | None, default: Any) -> Any:
+    """An argument in the type of its default."""
     if isinstance(default, Length):
-        return Length.read(text, f"{key} of {name}")
-    if isinstance(default, bool):
-        words = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
-        if text.lower() not in words:
-            raise InputError(f"{key}={text!r} is not allowed for {name}; write on or off.")
-        return words[text.lower()]
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(f"{key}={text!r} is not allowed for {name}; a number is needed.") from None
+        if isinstance(given, str):
+            raise InputError(f"{what} is a length, such as 5%, 500 or 2 epochs; it is {given!r}.")
+        return Length.measured(given, unit or "")
+    if unit is not None:
+        raise InputError(f"{what} is no length; {given:g}{unit if unit == '%' else f' {unit}'} is not allowed for it.")
+    if isinstance(default, bool) and not isinstance(given, str):
+        given = f"{given:g}"
+    return like(default, given, what)
 
 
 def _begins(start: Length, name: str) -> Length:
-    if start.share is not None and start.share >= 1:
+    if start == Length(100, "%"):
         raise InputError(f"start={start} is not allowed for {name}; it must be below 100%.")
     return start
 

@@ -20,9 +20,12 @@ class StackedAverage:
         """Iterates in the averages."""
         self.averages = {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
-    def update(self, tensors: Mapping[str, Tensor], step: int, steps: int) -> None:
-        """Take in the tensors after update `step` (from 0) of a run of `steps`, if the kind counts them."""
-        if self.kind.counts(step, steps):
+    def update(self, tensors: Mapping[str, Tensor], step: int, steps: int, epoch: float) -> None:
+        """Take in the tensors after update `step` (from 0) of a run of `steps`, if the kind counts them.
+
+        An `epoch` has so many updates.
+        """
+        if self.kind.counts(step, steps, epoch):
             kept = self.kind.keep(self.count) if self.count else 0.0
             take = get_ema_multi_avg_fn(kept)  # type: ignore[no-untyped-call]
             take(list(self.averages.values()), [tensors[name].detach() for name in self.averages], self.count)

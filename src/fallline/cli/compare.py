@@ -9,6 +9,7 @@ import typer
 
 from .answer import answer, say
 from .app import AsJson, app
+from .given import values
 
 Record = Annotated[
     str | None,
@@ -28,6 +29,35 @@ Average = Annotated[
         show_default="the problem's own",
     ),
 ]
+Patience = Annotated[
+    str | None,
+    typer.Option(
+        help="End after so many epochs without a better one, and take that one's weights; or none.",
+        show_default="the problem's own",
+    ),
+]
+L1 = Annotated[float | None, typer.Option("--l1", help="L1 penalty.", show_default="the problem's own")]
+L2 = Annotated[float | None, typer.Option("--l2", help="L2 penalty.", show_default="the problem's own")]
+Penalize = Annotated[str, typer.Option(help="Modules that l1 and l2 are for, separated by commas.", show_default="all")]
+Weights = Annotated[Path | None, typer.Option("--from", help="A checkpoint whose weights to start from.")]
+Head = Annotated[str, typer.Option(help="The last layer of --from: auto (where it fits), load or skip.")]
+Freeze = Annotated[str, typer.Option(help="Modules that do not learn, separated by commas.")]
+UnfreezeEvery = Annotated[
+    int | None, typer.Option(help="Let one more layer learn every so many epochs, the last one first.")
+]
+LayerFactor = Annotated[float | None, typer.Option(help="Each layer learns so many times slower than the next (2.6).")]
+Augment = Annotated[
+    str | None,
+    typer.Option(
+        help='What changes training batches, as "flip > crop(4) > cutmix", or none.', show_default="the problem's own"
+    ),
+]
+LabelSmoothing = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of a label that is spread over the classes in training.", show_default="the problem's own"
+    ),
+]
 Data = Annotated[Path | None, typer.Option(help="Directory of the data, for problems that need files.")]
 TargetColumn = Annotated[str | None, typer.Option(help="The column of a table that is to be predicted.")]
 NAMED = (
@@ -35,9 +65,13 @@ NAMED = (
     "package.module:name."
 )
 
+_OWN = ("problem", "rules", "pruner", "eta", "min_epochs", "given", "data", "target_column", "as_json")
+"""Options that are seen to here; all others are arguments of `study.compare`, under its names."""
+
 
 @app.command()
 def compare(
+    context: typer.Context,
     problem: Annotated[str, typer.Argument(help=NAMED)],
     rules: Annotated[
         str | None,
@@ -69,6 +103,25 @@ def compare(
     ] = None,
     schedule: Schedule = None,
     average: Average = None,
+    patience: Patience = None,
+    l1: L1 = None,
+    l2: L2 = None,
+    penalize: Penalize = "",
+    weights: Weights = None,
+    head: Head = "auto",
+    freeze: Freeze = "",
+    unfreeze_every: UnfreezeEvery = None,
+    layer_factor: LayerFactor = None,
+    augment: Augment = None,
+    label_smoothing: LabelSmoothing = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="A keyword argument of the problem's model, augmentation or loss for every trial, as NAME=VALUE: "
+            "dropout=0.2; may be given several times.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare optimizers on a problem: an equal search for each, winners on fresh seeds, a report.
@@ -88,22 +141,6 @@ def compare(
     loaded = load(problem, data, target_column)
     if not as_json:
         say(loaded.notes)
-    result = run(
-        loaded,
-        rules or DEFAULT_RULES,
-        trials=trials,
-        seeds=seeds,
-        out=out,
-        record=record,
-        seed=seed,
-        target=target,
-        sampler=sampler,
-        pruner=chosen,
-        batch=batch,
-        memory=memory,
-        stack=stack,  # type: ignore[arg-type]
-        processes=processes,
-        schedule=schedule,
-        average=average,
-    )
+    asked = {name: value for name, value in context.params.items() if name not in _OWN}
+    result = run(loaded, rules or DEFAULT_RULES, pruner=chosen, settings=values(given or []), **asked)
     answer(result, out, as_json, loaded.notes)

@@ -12,8 +12,20 @@ import typer
 
 from .answer import say
 from .app import INTERRUPTED, AsJson, app
-from .compare import NAMED, Data, TargetColumn
-from .given import numbers
+from .compare import (
+    L1,
+    L2,
+    NAMED,
+    Augment,
+    Data,
+    Freeze,
+    Head,
+    LabelSmoothing,
+    Penalize,
+    TargetColumn,
+    Weights,
+)
+from .given import values
 
 if TYPE_CHECKING:
     from ..ensembles import Ensemble, Scores
@@ -25,7 +37,10 @@ def ensemble(
     problem: Annotated[str, typer.Argument(help=NAMED)],
     kind: Annotated[
         str,
-        typer.Option(help="snapshot: one run of cyclic rates; independent: runs of their own; fge: short late cycles."),
+        typer.Option(
+            help="snapshot: one run of cyclic rates; independent: runs of their own; fge: short late cycles, with its "
+            'settings as in "fge(share=0.8, high=0.5, low=0.1)".'
+        ),
     ] = "snapshot",
     members: Annotated[int, typer.Option(help="Models that predict together.")] = 5,
     rule: Annotated[str, typer.Option(help='The rule, with modifiers: "clip_norm(adamw)".')] = "adamw",
@@ -34,14 +49,33 @@ def ensemble(
     ] = None,
     given: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Another hyper-parameter of the rule, as NAME=VALUE; may be given several times."),
+        typer.Option(
+            "--set",
+            help="Another setting of the rule, or of the problem's model, augmentation or loss, as NAME=VALUE: "
+            "beta1=0.95, dropout=0.2; may be given several times.",
+        ),
     ] = None,
     schedule: Annotated[
         str | None, typer.Option(help='Of independent members, as "warmup(5%) > cosine".', show_default="the problem's")
     ] = None,
+    average: Annotated[
+        str | None,
+        typer.Option(
+            help='Of weights, at which members are taken: ema, "ema(0.99)", or none.', show_default="the problem's own"
+        ),
+    ] = None,
+    l1: L1 = None,
+    l2: L2 = None,
+    penalize: Penalize = "",
+    weights: Weights = None,
+    head: Head = "auto",
+    freeze: Freeze = "",
+    augment: Augment = None,
+    label_smoothing: LabelSmoothing = None,
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the data of a run.", show_default="the problem's")
     ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples of a batch.", show_default="the problem's")] = None,
     seed: Annotated[int, typer.Option(help="Of initial weights, data order and dropout.")] = 0,
     soup: Annotated[
         bool,
@@ -65,11 +99,14 @@ def ensemble(
     from ..ensembles.files import write_member
     from ..ensembles.score import check_bins
     from ..problems import load
+    from ..study.candidates import load_rule
 
     check_bins(bins)
-    settings = numbers(given or []) | ({} if lr is None else {"lr": lr})
     # the problem first: its file may define the rule
     loaded = load(problem, data, target_column)
+    asked = values(given or []) | ({} if lr is None else {"lr": lr})
+    settings, own = loaded.divided(asked, load_rule(rule).hypers)
+    loaded = loaded.with_settings(own)
     if not as_json:
         say(loaded.notes)
     place = out or Path("ensembles") / re.sub(r"[^\w.-]+", "-", f"{loaded.name}-{rule}-{kind}").strip("-")
@@ -81,7 +118,17 @@ def ensemble(
             rule=rule,
             settings=settings,
             schedule=schedule,
+            average=average,
+            l1=l1,
+            l2=l2,
+            penalize=penalize,
+            weights=weights,
+            head=head,
+            freeze=freeze,
+            augment=augment,
+            label_smoothing=label_smoothing,
             epochs=epochs,
+            batch_size=batch_size,
             seed=seed,
             out=place,
             fresh=fresh,
@@ -90,16 +137,17 @@ def ensemble(
         print("Stopped before the first member was finished; the same command goes on from there.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
     scores = made.score(loaded, bins=bins)
-    cooked = cook(made, loaded) if soup else None
+    cooked = cook(made.members, made.names, loaded) if soup else None
     if cooked is not None:
-        write_member(place / "soup.safetensors", cooked.soup.weights)
+        write_member(place / "soup.safetensors", cooked.weights)
     if as_json:
         about = {"names": made.names, "complete": made.complete, "notes": made.notes}
         print(json.dumps(about | scores.to_dict() | ({} if cooked is None else {"soup": cooked.to_dict()})))
     else:
         title = f"{loaded.name}: {kind} ensemble of {rule}, test data"
         at = repr(loaded.source) if loaded.data is None else f"{loaded.source!r}, {loaded.data!r}"
-        _show(made, scores, cooked, title, f"problems.load({at})", place)
+        set_ = f".with_settings({loaded.settings})" if own else ""
+        _show(made, scores, cooked, title, f"problems.load({at}){set_}", place)
     if not made.complete:
         raise typer.Exit(INTERRUPTED)
 
@@ -113,7 +161,7 @@ def _show(made: Ensemble, scores: Scores, cooked: Cooked | None, title: str, pro
     from ..ensembles import words
 
     console = Console(highlight=False, markup=False)
-    console.print(words.table(made, scores, title))
+    console.print(words.table(scores, title))
     if scores.calibration is not None:
         console.print(words.reliability(scores.calibration))
     for sentence in [*words.sentences(made, scores), *([] if cooked is None else [cooked.said])]:

@@ -13,7 +13,22 @@ import typer
 
 from .answer import say
 from .app import AsJson, app
-from .compare import NAMED, Data, TargetColumn
+from .compare import (
+    L1,
+    L2,
+    NAMED,
+    Augment,
+    Data,
+    Freeze,
+    Head,
+    LabelSmoothing,
+    LayerFactor,
+    Patience,
+    Penalize,
+    TargetColumn,
+    UnfreezeEvery,
+    Weights,
+)
 from .given import values
 
 if TYPE_CHECKING:
@@ -23,10 +38,13 @@ if TYPE_CHECKING:
 
 _SIGNALLED = 128
 """What shells add to a signal's number for the exit status."""
+_OWN = ("problem", "rule", "given", "data", "target_column", "as_json")
+"""Options that are seen to here; all others are arguments of `runs.train`, under its names."""
 
 
 @app.command()
 def train(
+    context: typer.Context,
     problem: Annotated[str, typer.Argument(help=NAMED)],
     rule: Annotated[str, typer.Option(help='The rule, with modifiers: "ema(clip_norm(adamw))".')] = "adamw",
     lr: Annotated[float | None, typer.Option(help="Learning rate.", show_default="the rule's")] = None,
@@ -34,8 +52,8 @@ def train(
         list[str] | None,
         typer.Option(
             "--set",
-            help="Another hyper-parameter of the rule, a modifier or the problem, as NAME=VALUE: weight_decay=0.1, "
-            "clip_norm=1; may be given several times.",
+            help="Another setting of the rule, of a modifier, or of the problem's model, augmentation or loss, as "
+            "NAME=VALUE: weight_decay=0.1, clip_norm=1, dropout=0.2; may be given several times.",
         ),
     ] = None,
     schedule: Annotated[
@@ -54,26 +72,20 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.", show_default="the problem's")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Examples of a batch.", show_default="the problem's")] = None,
     seed: Annotated[int, typer.Option(help="Of initial weights, data order and dropout.")] = 0,
-    patience: Annotated[
-        int | None, typer.Option(help="End after so many epochs without a better one, and take that one's weights.")
-    ] = None,
+    patience: Patience = None,
     accumulate: Annotated[int, typer.Option(help="Compute each batch in so many parts, to save memory.")] = 1,
-    l1: Annotated[float, typer.Option(help="L1 penalty.")] = 0.0,
-    l2: Annotated[float, typer.Option(help="L2 penalty.")] = 0.0,
-    penalize: Annotated[
-        str, typer.Option(help="Modules that l1 and l2 are for, separated by commas.", show_default="all")
-    ] = "",
+    l1: L1 = None,
+    l2: L2 = None,
+    penalize: Penalize = "",
     precision: Annotated[str, typer.Option(help="fp32, or mixed: bf16, fp16.")] = "fp32",
     compile: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
-    weights: Annotated[Path | None, typer.Option("--from", help="A checkpoint whose weights to start from.")] = None,
-    head: Annotated[str, typer.Option(help="The last layer of --from: auto (where it fits), load or skip.")] = "auto",
-    freeze: Annotated[str, typer.Option(help="Modules that do not learn, separated by commas.")] = "",
-    unfreeze_every: Annotated[
-        int | None, typer.Option(help="Let one more layer learn every so many epochs, the last one first.")
-    ] = None,
-    layer_factor: Annotated[
-        float | None, typer.Option(help="Each layer learns so many times slower than the next (2.6).")
-    ] = None,
+    weights: Weights = None,
+    head: Head = "auto",
+    freeze: Freeze = "",
+    unfreeze_every: UnfreezeEvery = None,
+    layer_factor: LayerFactor = None,
+    augment: Augment = None,
+    label_smoothing: LabelSmoothing = None,
     out: Annotated[
         Path | None, typer.Option(help="Directory of everything written.", show_default="runs/PROBLEM-RULE")
     ] = None,
@@ -104,36 +116,8 @@ def train(
         if first:
             say(loaded.notes)
         place = out or Path("runs") / re.sub(r"[^\w.-]+", "-", f"{loaded.name}-{rule}").strip("-")
-        found = run(
-            loaded,
-            rule,
-            values(given or []),
-            lr=lr,
-            schedule=schedule,
-            average=average,
-            epochs=epochs,
-            batch_size=batch_size,
-            seed=seed,
-            patience=patience,
-            accumulate=accumulate,
-            l1=l1,
-            l2=l2,
-            penalize=penalize,
-            precision=precision,
-            compile=compile,
-            weights=weights,
-            head=head,
-            freeze=freeze,
-            unfreeze_every=unfreeze_every,
-            layer_factor=layer_factor,
-            device=device,
-            workers=workers,
-            out=place,
-            fresh=fresh,
-            save_every=save_every,
-            log=log,
-            export=export,
-        )
+        asked = {name: value for name, value in context.params.items() if name not in _OWN}
+        found = run(loaded, rule, values(given or []), **{**asked, "out": place})
     except FalllineError:
         if first:
             raise

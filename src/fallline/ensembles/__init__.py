@@ -12,9 +12,10 @@ cycles late in training (`fge`): everything else is one thing for all of them.
 
 - models of your own: `Ensemble([a, b, c], Combination("softmax"))`, `Ensemble.of(problem, [a, b, c])`;
 - one model from several, at the cost of one: `soups.uniform(checkpoints)`, `soups.greedy(checkpoints, score)`;
-- from the command line: `fallline ensemble digits --kind snapshot --members 5`.
+- from the command line: `fallline ensemble digits --kind snapshot --members 5`, and `fallline soup digits a.safetensors
+  b.safetensors`.
 
-A new kind is one decorated function in `kinds.py`.
+A new kind is one decorated function in `kinds.py`. A text gives its options: `train(problem, kind="fge(low=0.05)")`.
 """
 
 from __future__ import annotations

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, RecordError
 from ..problems import Problem, Split, seeded
+from ..shown import Tabled
 from ..transfer import load_weights
 from .calibration import Calibration, measure
 from .combine import Combination, combination, mean
@@ -19,11 +20,14 @@ from .diversity import Diversity, of_classes, of_values
 from .files import INDEX, read_index, read_member, write_index, write_member
 from .score import Scores, check_bins, score
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 _AT_ONCE = 1024
 """Examples that a member is given at once."""
 
 
-class Ensemble:
+class Ensemble(Tabled):
     """Models whose predictions are averaged.
 
     - `members`: models of one kind of output. They are put in evaluation mode.
@@ -59,8 +63,16 @@ class Ensemble:
     def __len__(self) -> int:
         return len(self.members)
 
-    def __repr__(self) -> str:
-        return f"Ensemble({len(self)} x {type(self.members[0]).__name__}, {self.combination.form})"
+    def table(self) -> Table:
+        """The members as a Rich table."""
+        from .words import members
+
+        return members(self)
+
+    def sentences(self) -> list[str]:
+        """What a prompt shows below the table."""
+        said = f"A prediction is {self.said}."
+        return [said, *self.notes, 'More: .score(problem), .predict(x), .save("directory")']
 
     @classmethod
     def of(cls, problem: Problem, members: Sequence[nn.Module], **about: Any) -> Ensemble:
@@ -94,7 +106,7 @@ class Ensemble:
 
         `split` is "train", "valid", "test" or other examples; `bins` those of the calibration error.
         """
-        return score(self.members, self.combination, problem, split, bins)
+        return score(self.members, self.names, self.combination, problem, split, bins)
 
     def diversity(self, x: Tensor) -> Diversity:
         """How the members' predictions for the inputs `x` differ."""
@@ -154,8 +166,11 @@ def described(
     return {"combination": vars(how), "complete": complete, "notes": list(notes), "members": list(members)}
 
 
-def filled(model: nn.Module, weights: Mapping[str, Tensor], what: str) -> nn.Module:
-    """The model with all its weights from elsewhere. Raises `InputError` where one is missing or has another shape."""
+def filled(model: nn.Module, weights: Mapping[str, Tensor] | Path, what: str) -> nn.Module:
+    """The model with all its weights from elsewhere: a mapping or a file.
+
+    Raises `InputError` where one is missing or has another shape.
+    """
     missing = load_weights(model, weights, head="load").missing
     if missing:
         raise InputError(f"{what} is of another model: it has no {missing[0]}.")

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from ..errors import InputError, unknown
+from ..averages import Kind
+from ..errors import InputError
 from ..problems import Problem
 from ..problems import load as load_problem
 from ..rules import Rule
 from ..study.arguments import whole
 from ..study.candidates import load_rule
+from ..study.practice import Practice, kept
 from ..training import Execution, Trial
 from .ensemble import Ensemble
 from .keeper import Keeper
-from .kinds import KINDS
+from .kinds import KINDS, read
 from .progress import Watch
 
 
@@ -26,9 +29,19 @@ def train(
     *,
     kind: str = "snapshot",
     rule: str | Rule = "adamw",
-    settings: Mapping[str, float] | None = None,
+    settings: Mapping[str, Any] | None = None,
     schedule: str | None = None,
+    average: str | Kind | None = None,
+    l1: float | None = None,
+    l2: float | None = None,
+    penalize: str | Sequence[str] = (),
+    weights: Path | str | None = None,
+    head: str = "auto",
+    freeze: str | Sequence[str] = (),
+    augment: str | None = None,
+    label_smoothing: float | None = None,
     epochs: int | None = None,
+    batch_size: int | None = None,
     seed: int = 0,
     out: Path | str | None = None,
     fresh: bool = False,
@@ -36,15 +49,20 @@ def train(
     execution: Execution | None = None,
     **options: float,
 ) -> Ensemble:
-    """Train the members of an ensemble by a rule at its `settings` (default: the rule's own).
+    """Train the members of an ensemble by a rule.
 
-    - `kind`: "snapshot", "independent" (trained in a stack where that is faster) or "fge"; `options` are those of the
-      kind, see `ensembles.kinds`. `ensembles.snapshot(problem, 5)` is short for the first.
-    - `epochs` of a run, and the `schedule` of independent ones, where they are not to be the problem's.
+    - `kind`: "snapshot", "independent" (trained in a stack where that is faster) or "fge"; its `options`, see
+      `ensembles.kinds`, may also stand in the text, as "fge(low=0.05)". `ensembles.snapshot(problem, 5)` is short for
+      the first.
+    - `settings` of the rule (default: its own), and keyword arguments of the problem's model, augmentation and loss, as
+      `{"dropout": 0.2}`.
+    - `epochs` and `batch_size` of a run, and the `schedule` of independent ones, where they are not to be the
+      problem's. `average`: of weights, as "ema", at which members are taken.
+    - `l1`, `l2`, `penalize`, `weights`, `head`, `freeze`, `augment`, `label_smoothing`: as in `fallline.compare`.
     - `seed`: of initial weights, data order and dropout; independent members have it and those after it.
     - `out`: a directory for members and checkpoints, which `Ensemble.load` reads. The same call goes on where an
       interrupted one stopped; `fresh` starts again. Without it nothing is kept.
-    - `progress` shows a bar on stderr (default: when that is a terminal); `execution` says how runs are trained.
+    - `progress` shows a bar (default: at a terminal and in a notebook); `execution` says how runs are trained.
 
     A run that diverges gives the members that it had before; `notes` says so. Ctrl-C keeps what is trained and returns
     the members that are finished as an ensemble that is not `complete`; it is raised where there is none.
@@ -55,12 +73,15 @@ def train(
         problem = load_problem(problem)
     elif not hasattr(problem, "fingerprint"):
         raise InputError(f"problem must be a fallline.Problem or the name of one; it is a {type(problem).__name__}.")
-    if kind not in KINDS:
-        raise unknown("kind of ensemble", str(kind), KINDS)
+    kind, said = read(kind)
+    options = {**said, **options}
     chosen = load_rule(rule)
-    used = {**chosen.defaults, **chosen.check(dict(settings or {}))}
+    theirs, own = problem.divided(settings or {}, chosen.hypers)
+    used = {**chosen.defaults, **chosen.check(theirs)}
     count, first = whole("members", members, 1), whole("seed", seed, 0)
-    problem = _changed(problem, kind, schedule, epochs)
+    practice = Practice(None, average, None, l1, l2, penalize, weights, head, freeze, augment, label_smoothing, own)
+    # without patience: members are taken after a run's set updates
+    problem = practice.of(_changed(problem.patient(None), kind, schedule, epochs, batch_size))
     try:
         plan = KINDS[kind](problem, count, first, **options)
     except TypeError as error:
@@ -69,6 +90,7 @@ def train(
     if cycles and "lr" not in chosen.hypers:
         raise InputError(f"{kind} is not allowed for {chosen.name}, which has no learning rate (lr) to cycle.")
     asked = {"kind": kind, "members": count, "rule": chosen.name, "settings": used, "seed": first, "options": options}
+    asked["practice"] = {name: value for name, value in kept(plan.problem).items() if name != "schedule"} or None
     keeper = Keeper(plan, None if out is None else Path(out), {**asked, "problem": plan.problem.fingerprint})
     if fresh:
         keeper.clear()
@@ -80,15 +102,16 @@ def train(
     return keeper.ensemble(complete)
 
 
-def _changed(problem: Problem, kind: str, schedule: str | None, epochs: int | None) -> Problem:
+def _changed(problem: Problem, kind: str, schedule: str | None, epochs: int | None, batch_size: int | None) -> Problem:
     """The problem with runs as long as asked for, on the schedule asked for."""
     if schedule is not None and kind != "independent":
         raise InputError(f"schedule={schedule!r} is not allowed for {kind}, which has its own; leave it out.")
-    if schedule is None and epochs is None:
+    if schedule is None and epochs is None and batch_size is None:
         return problem
     changed = problem.scheduled(None)
     changed.epochs = problem.epochs if epochs is None else whole("epochs", epochs, 1)
-    return changed.scheduled(problem.schedule if schedule is None else schedule)
+    changed.batch_size = problem.batch_size if batch_size is None else whole("batch_size", batch_size, 1)
+    return changed.scheduled(problem.schedule if schedule is None else None if schedule == "none" else schedule)
 
 
 def _of(kind: str) -> partial[Ensemble]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..errors import InputError
+from ..errors import InputError, unknown
 from ..problems import Problem
+from ..reader import Reader, bound, like, written
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,30 @@ def kind(function: Callable[..., Plan]) -> Callable[..., Plan]:
     """Make a function a kind of ensemble. It takes a problem, how many members, a seed, and options by name."""
     KINDS[function.__name__] = function
     return function
+
+
+def read(text: str) -> tuple[str, dict[str, float]]:
+    """The name of a kind and its options, from "snapshot" or "fge(share=0.7, low=0.05)".
+
+    Raises `InputError` for another kind, with the nearest names, and for options that it does not have.
+    """
+    if not isinstance(text, str):
+        raise InputError(f'kind must be a text, such as "snapshot"; it is a {type(text).__name__}.')
+    reader = Reader(text, "kind")
+    name = reader.take("name", 'the name of a kind of ensemble, such as "snapshot",')
+    if name not in KINDS:
+        raise unknown("kind of ensemble", name, KINDS)
+    options = options_of(name)
+    given = reader.arguments(reader.value)
+    reader.end("nothing more")
+    found = bound(name, written(name, options), list(options), given)
+    return name, {key: like(options[key], value, f"{key} of {name}") for key, (value,) in found.items()}
+
+
+def options_of(name: str) -> dict[str, float]:
+    """The options of a kind, with their defaults."""
+    parameters = inspect.signature(KINDS[name]).parameters.values()
+    return {each.name: each.default for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
 @kind

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, unknown
 from ..problems import Problem, Split, seeded
+from ..shown import Tabled
 from ..training import Score
 from ..training.crew import threads
 from ..training.evaluate import rows_without_gradients
@@ -22,12 +23,15 @@ from .calibration import Calibration, measure
 from .combine import Combination, mean
 from .diversity import Diversity
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 _SPLITS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, repr=False)
-class Scores:
-    """What members and ensemble reach on some data: means over examples.
+class Scores(Tabled):
+    """What members, which have `names`, and ensemble reach on some data: means over examples.
 
     `diversity` says how members differ. Where outputs are of classes, `calibrations` are the members' and
     `calibration` the ensemble's, else there are none.
@@ -35,6 +39,7 @@ class Scores:
 
     metric: str
     maximize: bool
+    names: tuple[str, ...]
     members: tuple[Score, ...]
     ensemble: Score
     diversity: Diversity
@@ -43,10 +48,17 @@ class Scores:
     calibrations: tuple[Calibration, ...] = ()
     calibration: Calibration | None = None
 
-    def __repr__(self) -> str:
-        reached = [score.metric for score in self.members]
-        members = f"{len(reached)} members {min(reached):.4g} to {max(reached):.4g}"
-        return f"<Scores: {self.metric} {self.ensemble.metric:.4g} as an ensemble, {members}>"
+    def table(self) -> Table:
+        """Members, their mean and the ensemble as a Rich table."""
+        from .words import table
+
+        return table(self)
+
+    def sentences(self) -> list[str]:
+        """What a prompt shows below the table."""
+        from .words import findings
+
+        return [*findings(self), "More: .diversity, .calibration, .to_dict()"]
 
     @property
     def mean(self) -> Score:
@@ -105,7 +117,12 @@ class _Sums:
 
 
 def score(
-    members: Sequence[nn.Module], how: Combination, problem: Problem, split: str | Split, bins: int = 15
+    members: Sequence[nn.Module],
+    names: Sequence[str],
+    how: Combination,
+    problem: Problem,
+    split: str | Split,
+    bins: int = 15,
 ) -> Scores:
     """Scores of members in evaluation mode, and of their ensemble, on a split of the problem or on other examples.
 
@@ -126,6 +143,7 @@ def score(
     return Scores(
         metric=problem.metric.name,
         maximize=problem.metric.maximize,
+        names=tuple(names),
         members=tuple(each),
         ensemble=together,
         diversity=reduce(add, sums.diversity),

@@ -25,11 +25,12 @@ Checkpoint = Mapping[str, Tensor] | nn.Module | Path | str
 @dataclass(frozen=True)
 class Soup:
     """The mean of checkpoints: its `weights`, the places of those that are `used` in the order in which they were
-    added, and the `score` that it reached where it was scored."""
+    added, and where it was scored the `score` that it reached, and those of each checkpoint `alone`."""
 
     weights: Weights
     used: tuple[int, ...]
     score: float | None = None
+    alone: tuple[float, ...] = ()
 
     def into(self, model: nn.Module) -> nn.Module:
         """The model with these weights."""
@@ -65,7 +66,7 @@ def greedy(checkpoints: Sequence[Checkpoint], score: Callable[[Weights], float],
         reached = sign * float(score(tried))
         if reached >= best:
             used, best, soup = [*used, k], reached, tried
-    return Soup(soup, tuple(used), sign * best)
+    return Soup(soup, tuple(used), sign * best, tuple(sign * value for value in alone))
 
 
 def validation(problem: Problem, *, recalibrate: bool = True) -> Callable[[Weights], float]:

@@ -16,14 +16,14 @@ _NOTHING = 1e-9
 """A difference that rounding may have made."""
 
 
-def table(ensemble: Ensemble, scores: Scores, title: str) -> Table:
+def table(scores: Scores, title: str | None = None) -> Table:
     """Members, their mean and the ensemble, a row each: metric, loss, and where outputs are of classes calibration."""
     drawn = Table(title=title, box=box.SIMPLE)
     drawn.add_column("")
     for head in (scores.metric, "loss", *(("NLL", "Brier", "ECE") if scores.calibration is not None else ())):
         drawn.add_column(head, justify="right")
-    found: Sequence[Calibration | None] = scores.calibrations or [None] * len(ensemble)
-    for name, score, calibration in zip(ensemble.names, scores.members, found, strict=True):
+    found: Sequence[Calibration | None] = scores.calibrations or [None] * len(scores.members)
+    for name, score, calibration in zip(scores.names, scores.members, found, strict=True):
         drawn.add_row(name, *_numbers(score, calibration))
     drawn.add_section()
     drawn.add_row("mean of members", *_means(scores))
@@ -49,14 +49,26 @@ def reliability(calibration: Calibration) -> Table:
     return drawn
 
 
+def members(ensemble: Ensemble) -> Table:
+    """The members, a row each."""
+    drawn = Table(box=box.SIMPLE)
+    for head in ("member", "model"):
+        drawn.add_column(head)
+    drawn.add_column("parameters", justify="right")
+    for name, member in zip(ensemble.names, ensemble.members, strict=True):
+        drawn.add_row(name, type(member).__name__, f"{sum(p.numel() for p in member.parameters()):,}")
+    return drawn
+
+
 def sentences(ensemble: Ensemble, scores: Scores) -> list[str]:
     """What is predicted, what the ensemble gains, how much members differ, how far probabilities can be trusted."""
-    said = [f"A prediction is {ensemble.said}."]
-    if len(ensemble) > 1:
-        said += [_gain(scores), _difference(scores)]
-    if scores.calibration is not None:
-        said.append(_trust(scores.calibration))
-    return [*said, *ensemble.notes]
+    return [f"A prediction is {ensemble.said}.", *findings(scores), *ensemble.notes]
+
+
+def findings(scores: Scores) -> list[str]:
+    """What the ensemble gains, how much members differ, how far probabilities can be trusted."""
+    said = [_gain(scores), _difference(scores)] if len(scores.members) > 1 else []
+    return said if scores.calibration is None else [*said, _trust(scores.calibration)]
 
 
 def _numbers(score: Score, calibration: Calibration | None) -> list[str]:

@@ -1,8 +1,8 @@
-"""Checks of the arguments of layers and models."""
+"""Checks of the arguments of layers, models and training."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..errors import InputError
@@ -37,3 +37,12 @@ def one_of(name: str, value: Any, allowed: Iterable[str]) -> str:
     if value not in allowed:
         raise InputError(f"{name} must be one of {', '.join(map(repr, allowed))}; it is {value!r}.")
     return str(value)
+
+
+def names(name: str, value: str | Sequence[str]) -> tuple[str, ...]:
+    """Several names: a sequence of them, or a text with commas. Raises `InputError`."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if not isinstance(value, Sequence) or not all(isinstance(part, str) for part in value):
+        raise InputError(f"{name}={value!r} is not allowed; allowed are names, or a text of names with commas.")
+    return tuple(value)

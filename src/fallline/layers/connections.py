@@ -24,8 +24,9 @@ class DropConnect(nn.Linear):
     output is the paper's: the mean of the activation over so many draws from the normal distribution with the mean and
     variance that dropping gives (it is random at test time, too).
 
-    `p` is the share dropped, as in `nn.Dropout`; the paper's p is 1 - p. Source: Wan et al. 2013, "Regularization of
-    Neural Networks using DropConnect", section 3 and Algorithms 1 and 2.
+    `p` is the share dropped, as in `nn.Dropout`; the paper's p is 1 - p. Raises `InputError` for a share that is not
+    below 1, for another `by`, and for counts that are none. Source: Wan et al. 2013, "Regularization of Neural Networks
+    using DropConnect", section 3 and Algorithms 1 and 2.
     """
 
     def __init__(

@@ -18,7 +18,8 @@ class StochasticDepth(nn.Module):
     is always there, as it is: the scale in training makes this its expectation. (The paper does not scale in training,
     and multiplies by the probability of survival at test time: the same but for a constant factor of the branch.)
 
-    Source: Huang et al. 2016, arXiv:1603.09382, equations 2 and 5.
+    Raises `InputError` for a rate that is not from 0 to below 1, and for another `by`. Source: Huang et al. 2016,
+    arXiv:1603.09382, equations 2 and 5.
     """
 
     def __init__(self, rate: float, by: str = "batch") -> None:

@@ -23,7 +23,8 @@ class FractionalMaxPool2d(nn.FractionalMaxPool2d):
     In training it is `nn.FractionalMaxPool2d`: regions are drawn for every example and channel. PyTorch draws them at
     test time, too, so that the same picture is scored differently each time. Here the output is then the mean over
     `regions` fixed placements that cover all offsets evenly. The paper averages the predictions of several passes
-    instead: `average_over_regions` does.
+    instead: `average_over_regions` does. Raises `InputError` unless one of size and ratio is given, within its bounds,
+    and for fewer than one of `regions`.
 
     Source: Graham 2014, arXiv:1412.6071, section 2 (pseudorandom, overlapping regions).
     """

@@ -16,7 +16,8 @@ def alexnet(classes: int = 1000, channels: int = 3, dropout: float = 0.5) -> nn.
 
     Made for pictures of 224x224; any of 63x63 on will do, since the last pictures are averaged to 6x6. 61,100,840
     parameters at 1,000 classes. Source: Krizhevsky, Sutskever & Hinton 2012, in the one-column form of Krizhevsky 2014,
-    arXiv:1404.5997, without the local response normalization.
+    arXiv:1404.5997, without the local response normalization. Raises `InputError` for counts below 1, and for a share
+    dropped that is not below 1.
     """
     channels, classes, dropped = whole("channels", channels), whole("classes", classes), share("dropout", dropout)
     features = nn.Sequential(

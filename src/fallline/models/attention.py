@@ -19,7 +19,9 @@ class CharTransformer(nn.Module):
     `layers` blocks of causal self-attention with `heads` heads and a feed-forward network of `feedforward` units (four
     times `width`, unless told), on embeddings and sine waves of the position; layers are normalized before each part
     (`norm_first`), or after it as in the paper. Scores are by the embedding's own table (`tied`) or by one of their
-    own. `dropout` is the share dropped of the embeddings, of attention weights, and of what each part adds.
+    own. `dropout` is the share dropped of the embeddings, of attention weights, and of what each part adds. Raises
+    `InputError` for counts below 1, for a width that is odd or no multiple of `heads`, and for a share that is not
+    below 1.
 
     Sources: Vaswani et al. 2017, arXiv:1706.03762, sections 3.1 to 3.5 and 5.4, of which this is the decoder without an
     encoder; tied embeddings: Press & Wolf 2017, arXiv:1608.05859, section 3; norms first: Xiong et al. 2020,

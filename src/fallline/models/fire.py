@@ -25,6 +25,7 @@ class _Version(NamedTuple):
 
 _VERSIONS = {"1.0": _Version(96, 7, (4, 8)), "1.1": _Version(64, 3, (3, 5))}
 _FIRST, _LAST = 2, 9
+_BYPASSES = ("none", "simple", "complex")
 
 
 def squeezenet(
@@ -57,10 +58,10 @@ def squeezenet(
 
     Source: Iandola et al. 2016, arXiv:1602.07360, table 1, figure 2 and section 5.1; version 1.1 is the authors'
     published revision of the network. Initial weights: He et al. 2015, arXiv:1502.01852; of the last convolution,
-    normal with standard deviation 0.01.
+    normal with standard deviation 0.01. Raises `InputError` for arguments that are not allowed.
     """
     plan = _VERSIONS[one_of("version", version, _VERSIONS)]
-    stem, bypass = one_of("stem", stem, ("large", "small")), one_of("bypass", bypass, ("none", "simple", "complex"))
+    stem, bypass = one_of("stem", stem, ("large", "small")), one_of("bypass", bypass, _BYPASSES)
     base_e, incr_e, freq = whole("base_e", base_e), whole("incr_e", incr_e, 0), whole("freq", freq)
     if not 0 <= number("pct3x3", pct3x3) <= 1:
         raise InputError(f"pct3x3 must be a share from 0 to 1; it is {pct3x3!r}.")
@@ -88,13 +89,18 @@ class Fire(nn.Module):
     """1x1 squeeze filters, then 1x1 and 3x3 expand filters side by side: (n, in, h, w) -> (n, expand1 + expand3, h, w).
 
     `bypass` is "none", "simple" (the input is added where it has as many channels) or "complex" (elsewhere too, through
-    a 1x1 convolution). Source: Iandola et al. 2016, arXiv:1602.07360, figures 1 and 2.
+    a 1x1 convolution). Raises `InputError` for another one, and for counts of filters that are none. Source: Iandola et
+    al. 2016, arXiv:1602.07360, figures 1 and 2.
     """
 
     def __init__(
         self, inputs: int, squeeze: int, expand1: int, expand3: int, bypass: str = "none", batch_norm: bool = False
     ) -> None:
         super().__init__()
+        bypass = one_of("bypass", bypass, _BYPASSES)
+        inputs, squeeze = whole("inputs", inputs), whole("squeeze", squeeze)
+        expand1, expand3 = whole("expand1", expand1, 0), whole("expand3", expand3, 0)
+        whole("expand1 + expand3", expand1 + expand3)
         self.squeeze = _convolution(inputs, squeeze, 1, batch_norm=batch_norm)
         # a share of 0 or 1 of 3x3 filters leaves one of the two kinds out
         self.expand1 = _convolution(squeeze, expand1, 1, batch_norm=batch_norm) if expand1 else None

@@ -18,7 +18,8 @@ def mlp(
     """Fully connected layers of these widths, inputs first, with the activation between them: (n, in) -> (n, out).
 
     `batch_norm` normalizes before every activation (Ioffe & Szegedy 2015, arXiv:1502.03167, section 3.2), `dropout` is
-    the share of hidden units dropped after it (Srivastava et al. 2014).
+    the share of hidden units dropped after it (Srivastava et al. 2014, Journal of Machine Learning Research 15, section
+    4). Raises `InputError` for fewer than two widths, for widths below 1, and for a share that is not below 1.
     """
     if len(widths) < 2:
         raise InputError(f"mlp needs the widths of inputs and outputs at least; it was given {widths!r}.")

@@ -16,10 +16,11 @@ class CharLSTM(nn.Module):
     Characters are embedded in `embedding` numbers (as many as the LSTM is wide, unless told), read by `layers` layers
     of `width` units from a state of zeros, and scored by the embedding's own table (`tied`; through a linear map where
     the two widths differ) or by one of its own. `dropout` is the share dropped of what enters and leaves every layer,
-    never of what goes from step to step.
+    never of what goes from step to step. Raises `InputError` for counts below 1, and for a share that is not below 1.
 
-    Sources: Hochreiter & Schmidhuber 1997; dropout: Zaremba et al. 2014, arXiv:1409.2329, section 3.2 and figure 2;
-    tied embeddings: Press & Wolf 2017, arXiv:1608.05859, section 3; forget gates biased to 1: Jozefowicz et al. 2015.
+    Sources: Hochreiter & Schmidhuber 1997, Neural Computation 9(8); dropout: Zaremba et al. 2014, arXiv:1409.2329,
+    section 3.2 and figure 2; tied embeddings: Press & Wolf 2017, arXiv:1608.05859, section 3; forget gates biased to 1:
+    Jozefowicz et al. 2015, Proceedings of Machine Learning Research 37.
     """
 
     def __init__(

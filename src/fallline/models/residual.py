@@ -31,7 +31,8 @@ def resnet(
     same network without skip connections. ResNet-20 has 269,722 parameters, ResNet-56 853,018, ResNet-110 1,727,962.
 
     `stochastic_depth` is the rate at which the last block is left out in training; it rises linearly from the first
-    (see `layers.StochasticDepth`). Raises `InputError` for a depth that is not 6n + 2.
+    (see `layers.StochasticDepth`). Raises `InputError` for a depth that is not 6n + 2, for stochastic depth with
+    `skip=False`, and for other arguments that are not allowed.
 
     Sources: He et al. 2016, arXiv:1512.03385, section 4.2 (initial weights: He et al. 2015, arXiv:1502.01852, equation
     10); Huang et al. 2016, arXiv:1603.09382, equation 4.
@@ -42,9 +43,7 @@ def resnet(
         raise InputError(f"depth must be 6n + 2, such as {near} or {near + 6}; it is {depth}.")
     rate = share("stochastic_depth", stochastic_depth)
     if rate and not skip:
-        raise InputError(
-            "stochastic_depth leaves out residual branches, which skip=False has none of; set one of them."
-        )
+        raise InputError("stochastic_depth leaves out residual branches; skip=False has none. Set one of them.")
     width, blocks = whole("width", width), depth // 6
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     parts["stem"] = nn.Sequential(_convolution(whole("channels", channels), width, 3), nn.BatchNorm2d(width), nn.ReLU())
@@ -66,13 +65,17 @@ class Residual(nn.Module):
     """Two 3x3 convolutions with batch norm around which the input skips: (n, in, h, w) -> (n, out, h/stride, w/stride).
 
     `shortcut` is "A", "B" (He et al. 2016, section 3.3) or None for no skip connection. The branch is left out at the
-    `rate` of `layers.StochasticDepth`. Source: He et al. 2016, equations 1 and 2, figure 2.
+    `rate` of `layers.StochasticDepth`. Raises `InputError` for another shortcut, for one to fewer channels, for a rate
+    without one (nothing would be left), and for counts below 1. Source: He et al. 2016, equations 1 and 2, figure 2.
     """
 
     def __init__(
         self, inputs: int, outputs: int, stride: int = 1, shortcut: str | None = "A", rate: float = 0.0
     ) -> None:
         super().__init__()
+        inputs, outputs, stride = whole("inputs", inputs), whole("outputs", outputs), whole("stride", stride)
+        if share("rate", rate) and shortcut is None:
+            raise InputError("rate leaves out residual branches; shortcut=None has none. Set one of them.")
         self.conv1, self.norm1 = _convolution(inputs, outputs, 3, stride), nn.BatchNorm2d(outputs)
         self.conv2, self.norm2 = _convolution(outputs, outputs, 3), nn.BatchNorm2d(outputs)
         self.shortcut = None if shortcut is None else _shortcut(inputs, outputs, stride, shortcut)

@@ -16,7 +16,7 @@ def mnist1d_cnn(channels: int = 25, classes: int = 10, length: int = 40) -> nn.S
     """Three convolutions of stride 2 and a linear layer, over signals: (n, length) -> (n, classes).
 
     With the defaults 5,210 parameters. Source: Greydanus & Kobak 2024 (Greydanus 2020), arXiv:2011.14439: the CNN
-    of the paper's published code.
+    of the paper's published code. Raises `InputError` for counts below 1, and for signals that are too short.
     """
     channels, classes, left = whole("channels", channels), whole("classes", classes), whole("length", length)
     layers: list[nn.Module] = [nn.Unflatten(1, (1, left))]

@@ -10,10 +10,12 @@ batch, ...) is said when it is made. It has four ways in:
 - built in: `load("digits")`; `names()` lists them.
 
 A problem may have hyper-parameters of its own, searched beside those of the rules:
-`Problem(model, ..., space={"width": whole(16, 256, log=True)})`; see `space.py`.
+`Problem(model, ..., space={"width": whole(16, 256, log=True)})`; see `space.py`. Other keyword arguments of its model,
+augmentation and loss are set without being searched: `load("fashion_mnist_mlp").with_settings({"dropout": 0.5})`.
 
-`problem.build(seed)` is a fresh model, `problem.train.batches(...)` its data. A new built-in problem is one
-decorated function in `builtin/`; a new metric is a line in `metric.py`.
+`problem.build(seed)` is a fresh model, `problem.train.batches(...)` its data; `problem.scheduled("cosine")`,
+`problem.augmented_by("flip > crop(4)")` and others (`variants.py`) are the same problem otherwise trained. A new
+built-in problem is one decorated function in `builtin/`; a new metric is a line in `metric.py`.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ NOTHING: Mapping[str, Setting] = MappingProxyType({})
 
 
 def check_model(model: nn.Module, problem: Problem) -> tuple[float, float]:
-    """Raises `InputError` if the model cannot be trained on the problem.
+    """Raises `InputError` if there is nothing to train, or if the model cannot be scored on every split.
 
     Returns loss and metric of the untrained model on the first training batch.
     """
@@ -39,16 +39,19 @@ def check_model(model: nn.Module, problem: Problem) -> tuple[float, float]:
         untrained = _check_split(model, problem, problem.train, "train")
         for name, part in (("valid", problem.valid), ("test", problem.test)):
             _check_split(model, problem, part, name)
-        _check_training(model, problem, trainable, {})
     return untrained
 
 
-def check_training(problem: Problem, own: Mapping[str, Setting]) -> None:
-    """Raises `InputError` if the model with these values of the problem's own hyper-parameters cannot be trained."""
+def check_training(model: nn.Module, problem: Problem, own: Mapping[str, Setting] = NOTHING) -> None:
+    """Raises `InputError` if the model, made with these values of the problem's own, cannot be trained."""
+    with seeded(0):
+        _check_training(model, problem, [p for p in model.parameters() if p.requires_grad], own)
+
+
+def check_corner(problem: Problem, own: Mapping[str, Setting]) -> None:
+    """Raises `InputError`, naming them, if a model with these values of the problem's own cannot be trained."""
     try:
-        model = problem.build(0, own)
-        with seeded(0):
-            _check_training(model, problem, [p for p in model.parameters() if p.requires_grad], own)
+        check_training(problem.build(0, own), problem, own)
     except InputError as error:
         raise InputError(f"with {told(own)}: {error}") from error
 

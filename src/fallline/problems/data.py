@@ -132,7 +132,7 @@ def digest_tensor(tensor: Tensor, digest: Digest) -> None:
 
 
 def split(given: Any, name: str) -> Split:
-    """The examples of the argument `name`: a pair (x, y) of tensors, arrays or lists, or a map-style Dataset.
+    """The examples of the argument `name`: a pair (x, y) of tensors, arrays or lists, a map-style Dataset, or a split.
 
     Floats of 64 bits become 32, integer targets become int64. Raises `InputError` for anything else, for
     lengths that differ, for no examples, and for numbers that are not finite.
@@ -161,6 +161,10 @@ def hold_out(train: Split, shares: dict[str, float], seed: int) -> tuple[Split, 
 
 
 def _split(given: Any, name: str) -> Split:
+    if isinstance(given, Stream):
+        return given
+    if isinstance(given, Arrays):
+        return _arrays(given.x, given.y, name)
     if isinstance(given, DataLoader):
         raise InputError(f"{name} is a DataLoader; give its Dataset ({name}=loader.dataset) and batch_size instead.")
     if isinstance(given, IterableDataset):

@@ -26,9 +26,24 @@ class Keywords:
         return {name: own[name] for name in self.takers.get(taker, ()) if name in own}
 
 
+def keywords(function: Callable[..., Any] | None) -> dict[str, Any]:
+    """The named arguments of a function that have a default, with it. A finished module takes none to be built."""
+    if function is None:
+        return {}
+    if isinstance(function, nn.CrossEntropyLoss):
+        return {"label_smoothing": function.label_smoothing}
+    called = function.forward if isinstance(function, nn.Module) else function
+    try:
+        parameters = inspect.signature(called).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {p.name: p.default for p in parameters if p.kind in named and p.default is not inspect.Parameter.empty}
+
+
 def read_keywords(space: Space, functions: Mapping[str, Any]) -> Keywords:
     """Who takes what, and the defaults. Raises `InputError` for a name that no function takes with a default."""
-    known = {taker: _keywords(function) for taker, function in functions.items()}
+    known = {taker: keywords(function) for taker, function in functions.items()}
     takers = {taker: tuple(name for name in space if name in names) for taker, names in known.items()}
     defaults = {}
     for name, part in space.items():
@@ -83,28 +98,6 @@ def checked_pair(pair: Any, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 def told(values: Mapping[str, Setting]) -> str:
     """The values as a person writes them."""
     return ", ".join(f"{name}={value!r}" for name, value in values.items())
-
-
-def text(function: Any) -> str:
-    """The text of a function, as far as there is one."""
-    function = getattr(function, "func", function)
-    try:
-        return inspect.getsource(function if hasattr(function, "__qualname__") else type(function))
-    except (OSError, TypeError):
-        return ""
-
-
-def _keywords(function: Callable[..., Any] | None) -> dict[str, Any]:
-    """The named arguments of a function that have a default, with it. A finished module takes none to be built."""
-    if function is None:
-        return {}
-    called = function.forward if isinstance(function, nn.Module) else function
-    try:
-        parameters = inspect.signature(called).parameters.values()
-    except (TypeError, ValueError):
-        return {}
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return {p.name: p.default for p in parameters if p.kind in named and p.default is not inspect.Parameter.empty}
 
 
 def _untaken(name: str, known: Mapping[str, Mapping[str, Any]], functions: Mapping[str, Any]) -> str:

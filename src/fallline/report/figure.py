@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
-from .files import need, write_whole
+from .files import check_image, drawing, need, write_whole
 from .pictures import View, zoom
 from .series import series
 from .words import scored
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
     from ..study.result import Result
 
-_SUFFIXES = (".png", ".svg", ".pdf")
 _MOST = 8  # learning curves that can be told apart
 
 
@@ -27,8 +25,7 @@ def figure(result: Result, path: Path | str | None = None) -> Figure:
     The suffix of the path is the format: .png, .svg or .pdf. The file is written whole or not at all. Raises
     `InputError` for another suffix, a path that cannot be written, or when Matplotlib is missing.
     """
-    if path is not None and Path(path).suffix.lower() not in _SUFFIXES:
-        raise InputError(f"path {str(path)!r} must end in {', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}.")
+    check_image(path)
     drawn = _draw(result)
     if path is not None:
         write_whole(path, lambda draft: drawn.savefig(draft))
@@ -36,13 +33,9 @@ def figure(result: Result, path: Path | str | None = None) -> Figure:
 
 
 def _draw(result: Result) -> Figure:
-    # A Figure of its own, not pyplot's: the user's current figure and backend stay as they are.
     style = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
     with need("matplotlib").rc_context(style):
-        drawn: Figure = need("matplotlib.figure").Figure(
-            figsize=(10, max(3.2, 1.3 + 0.36 * len(result.rules))), dpi=150, layout="constrained"
-        )
-        need("matplotlib.backends.backend_agg").FigureCanvasAgg(drawn)
+        drawn: Figure = drawing(10, max(3.2, 1.3 + 0.36 * len(result.rules)))
         left, right = drawn.subplots(1, 2, width_ratios=(1, 1.15))
         view = View.of(result)
         _ranking(left, view)

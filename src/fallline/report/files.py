@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and packages that come with an extra."""
+"""Files written whole or not at all, figures to save in them, and packages that come with an extra."""
 
 from __future__ import annotations
 
@@ -36,7 +36,19 @@ def write_whole(path: Path | str, save: Callable[[Path], object]) -> Path:
     return path
 
 
+IMAGES = (".png", ".svg", ".pdf")
 _NEEDED = ("jinja2", "latex2mathml", "plotly")
+
+
+def check_image(path: Path | str | None) -> None:
+    """Raises `InputError` where the path ends in no format that a figure is saved in."""
+    if path is not None and Path(path).suffix.lower() not in IMAGES:
+        raise InputError(f"path {str(path)!r} must end in {', '.join(IMAGES[:-1])} or {IMAGES[-1]}.")
+
+
+def drawing(width: float, height: float) -> Any:
+    """An empty Matplotlib figure of so many inches. Raises `InputError` when Matplotlib is missing."""
+    return need(f"{__package__}.drawing").Drawing(width, height)
 
 
 def check() -> None:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 from .files import need
 
 _LINKS = (
+    (r"https://[^\s,;]*[^\s,;.)]", r'<a href="\g<0>" rel="noreferrer">\g<0></a>'),
     (r"arXiv:(\d{4}\.\d{4,5}|[a-z-]+/\d{7})", r'<a href="https://arxiv.org/abs/\1" rel="noreferrer">arXiv:\1</a>'),
     (r"doi:(10\.\d{4,}/[^\s,;]*[^\s,;.)])", r'<a href="https://doi.org/\1" rel="noreferrer">doi:\1</a>'),
 )
@@ -32,7 +33,7 @@ def mathml(line: str, display: Literal["block", "inline"] = "block") -> str:
 
 
 def cite(paper: str) -> Any:
-    """The citation, with its arXiv number or DOI as a link."""
+    """The citation, with its address, arXiv number or DOI as a link."""
     text = str(need("markupsafe").escape(paper))
     for pattern, link in _LINKS:
         text = re.sub(pattern, link, text)

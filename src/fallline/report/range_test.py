@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..study.findings.numbers import brief
-from .files import need, write_whole
+from .files import check_image, drawing, need, write_whole
 from .markup import code
 from .page import _TEMPLATES, _json, _policy
 from .style import looks
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..study.range_test import LrRange
-
-_SUFFIXES = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True)
@@ -72,12 +70,10 @@ def figure(found: LrRange, path: Path | str | None = None) -> Figure:
     Raises `InputError` for another suffix than .png, .svg or .pdf, a path that cannot be written, or when Matplotlib is
     missing.
     """
-    if path is not None and Path(path).suffix.lower() not in _SUFFIXES:
-        raise InputError(f"path {str(path)!r} must end in {', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}.")
+    check_image(path)
     look, curves = looks([found.rule])[found.rule], _curves(found)
     with need("matplotlib").rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
-        drawn: Figure = need("matplotlib.figure").Figure(figsize=(6.4, 3.8), dpi=150, layout="constrained")
-        need("matplotlib.backends.backend_agg").FigureCanvasAgg(drawn)
+        drawn: Figure = drawing(6.4, 3.8)
         axes = drawn.subplots()
         for losses in curves.seeds.values():
             axes.plot(curves.rates[: len(losses)], losses, color=look.colour, alpha=0.3, lw=0.8)

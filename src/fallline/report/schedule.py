@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from .files import need, write_whole
+from .files import IMAGES, check_image, drawing, need, write_whole
 from .style import looks
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from ..schedules.curves import Curve, Drawn
 
-_IMAGES = (".png", ".svg", ".pdf")
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 
 
@@ -28,10 +27,10 @@ def write(drawn: Drawn, path: Path | str) -> Path:
     if suffix == ".html":
         text = page(drawn)
         return write_whole(path, lambda draft: draft.write_text(text, encoding="utf-8", newline="\n"))
-    if suffix not in _IMAGES:
-        raise InputError(f"out={str(path)!r} is not allowed; it must end in .html, {', '.join(_IMAGES[:-1])} or .pdf.")
-    made = figure(drawn)
-    return write_whole(path, lambda draft: made.savefig(draft))
+    if suffix not in IMAGES:
+        raise InputError(f"out={str(path)!r} is not allowed; it must end in .html, {', '.join(IMAGES[:-1])} or .pdf.")
+    figure(drawn, path)
+    return Path(path)
 
 
 def text(curve: Curve, width: int = 64, height: int = 8) -> str:
@@ -48,12 +47,16 @@ def text(curve: Curve, width: int = 64, height: int = 8) -> str:
     return "\n".join([curve.title, *lines, axis, f"{'':>11}0{end:>{width - 1}}"])
 
 
-def figure(drawn: Drawn) -> Figure:
-    """The curves one above the other, as a Matplotlib figure."""
+def figure(drawn: Drawn, path: Path | str | None = None) -> Figure:
+    """The curves one above the other, as a Matplotlib figure; also saved when `path` is given, by its suffix.
+
+    Raises `InputError` for another suffix than .png, .svg or .pdf, a path that cannot be written, or when Matplotlib is
+    missing.
+    """
+    check_image(path)
     with need("matplotlib").rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         rows = len(drawn.curves)
-        made: Figure = need("matplotlib.figure").Figure(figsize=(6.4, 1 + 2 * rows), dpi=150, layout="constrained")
-        need("matplotlib.backends.backend_agg").FigureCanvasAgg(made)
+        made: Figure = drawing(6.4, 1 + 2 * rows)
         every = made.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
         for axes, curve in zip(every, drawn.curves, strict=True):
             look = looks([each.quantity for each in drawn.curves])[curve.quantity]
@@ -64,6 +67,8 @@ def figure(drawn: Drawn) -> Figure:
             axes.grid(color="0.9")
         every[-1].set_xlabel("epoch")
         made.suptitle(drawn.text, x=0.01, ha="left", fontsize=9, parse_math=False)
+    if path is not None:
+        write_whole(path, lambda draft: made.savefig(draft))
     return made
 
 

@@ -10,8 +10,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ..problems import Arrays
 from ..training import Score
 from ..training.crew import threads
+from ..training.tensors import put
 from . import export
-from .best import put
 from .checkpoint import BEST, LAST
 from .loop import Loop
 from .options import Options
@@ -23,20 +23,20 @@ def finish(loop: Loop, stop: Stop, options: Options, settings: dict[str, Any], o
     """Settle the weights, score and export them; a run that was interrupted or diverged is given as it stands."""
     parts, rows = loop.parts, loop.sinks.history.rows
     problem, peers = parts.problem, parts.peers
-    notes = [*problem.notes, *parts.notes]
+    notes = list(problem.notes)
     valid: Score | None = None
     test: Score | None = None
     files = [] if out is None else [path for path in (out / LAST, out / BEST) if path.exists()]
     if loop.state in ("finished", "stopped early"):
         with threads(problem):
-            loop.scoring.settle(parts.best.tensors if options.patience is not None else None)
+            loop.scoring.settle(parts.best.weights if options.patience is not None else None)
             valid, test = _valid(loop, options), loop.scoring.score("test")
         if out is not None and peers.first:
             x, _ = next(problem.valid.batches(2, peers.device))
             files += export.export(parts.model, x, out, options.export)
-    elif loop.state == "diverged" and parts.best.tensors:
-        put(parts.model, parts.best.tensors)
-        notes.append(f"The model holds the weights of epoch {parts.best.epoch}, the best before it diverged.")
+    elif loop.state == "diverged" and parts.best.weights:
+        put(parts.model, parts.best.weights)
+        notes.append(f"The model holds the weights of epoch {parts.best.best_epoch}, the best before it diverged.")
     if out is not None:
         files.append(out / "history.jsonl")
     if not peers.alone and any(isinstance(module, _BatchNorm) for module in parts.model.modules()):
@@ -50,7 +50,7 @@ def finish(loop: Loop, stop: Stop, options: Options, settings: dict[str, Any], o
         history=tuple(rows),
         updates=parts.course.steps,
         seconds=parts.course.seconds,
-        best_epoch=parts.best.epoch,
+        best_epoch=parts.best.best_epoch,
         valid=valid,
         test=test,
         problem=problem.name,
@@ -68,9 +68,9 @@ def finish(loop: Loop, stop: Stop, options: Options, settings: dict[str, Any], o
 
 def _valid(loop: Loop, options: Options) -> Score:
     """The validation score of the settled model, which mostly is known."""
-    best, last = loop.parts.best.score, loop.sinks.history.rows[-1]
-    if options.patience is not None and best is not None:
-        return best
+    best, last = loop.parts.best, loop.sinks.history.rows[-1]
+    if options.patience is not None and best.best_epoch is not None:
+        return Score(best.loss, best.best)
     if loop.parts.average is not None:  # batch norms may have other statistics now
         return loop.scoring.score("valid")
     return Score(last.valid_loss, last.valid_metric)

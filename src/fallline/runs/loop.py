@@ -7,6 +7,7 @@ progress is shown, signals and checkpoints are seen to.
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from time import perf_counter
 
@@ -90,7 +91,7 @@ class Loop:
             self.state = "diverged"
         elif self.epoch == parts.epochs:
             self.state = "finished"
-        elif parts.best.over(self.epoch):
+        elif parts.best.over:
             self.state = "stopped early"
         return self.state != "interrupted"
 
@@ -101,6 +102,7 @@ class Loop:
             parts.unfreezing.step(self.epoch)
         size, examples = parts.follower.batch_size(self.epoch), len(parts.problem.train)
         first, steps = parts.follower.first_step(self.epoch), parts.follower.steps
+        epoch_steps = parts.follower.epoch_steps
         factors, update, average, alone = parts.follower.factors, parts.update, parts.average, parts.peers.alone
         with drawing(self.draws):
             self._began = self._looked = perf_counter()
@@ -111,7 +113,7 @@ class Loop:
                         apply(parts.optimizer, factors(first + self.at), self._base)
                     self._losses.append(update(x, y, whole, first + self.at))
                     if average is not None:
-                        average.update(first + self.at, steps)
+                        average.update(first + self.at, steps, epoch_steps)
                     self.counts.append(whole)
                     self.at += 1
                     looks = len(self._losses) >= self._stride
@@ -181,9 +183,9 @@ class Loop:
         loss = math.fsum(value * count for value, count in zip(self.seen, self.counts, strict=True)) / examples
         self._point(loss, score, examples)
         parts.follower.observe(self.epoch - 1, score.loss)
-        if parts.best.beaten_by(score):
-            with self.scoring.evaluating():
-                parts.best.take(self.epoch, score, parts.model)
+        keeps = parts.keeps_best and parts.best.better(score.metric, score.loss)
+        with self.scoring.evaluating() if keeps else nullcontext():
+            parts.best.step(score.metric, parts.model if keeps else None, loss=score.loss)
         self.open(0, [], [])
         if parts.peers.any(parts.peers.first and self.sinks.checkpoints.due()):
             self.save()
@@ -206,7 +208,7 @@ class Loop:
         parts = self.parts
         tensors, facts = state(self)
         if parts.peers.first:
-            failed = self.sinks.checkpoints.save(tensors, facts, parts.best.tensors)
+            failed = self.sinks.checkpoints.save(tensors, facts, parts.best.weights)
             if failed:
                 self.sinks.watch.say(failed)
 

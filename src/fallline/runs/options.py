@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from hashlib import blake2b
 from typing import Any
@@ -11,16 +11,21 @@ from typing import Any
 from torch import nn
 
 from ..errors import InputError, unknown
+from ..optim.generic import class_of_rule
+from ..optim.settings import names as names_of
 from ..problems import Problem, Setting
 from ..problems.data import digest_tensor
 from ..rules import Rule
+from ..training.tensors import tensors_of
 from . import export, loggers, precision
-from .best import tensors_of
+
+_CARRIED_OUT = {"numbers": False}
+"""Marks how a run is carried out, on which no weights depend."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """The arguments of `train`, where each is told. `numbers` marks those on which the trained weights depend."""
+    """The arguments of `train`, where each is told."""
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     schedule: str | None = None
@@ -40,11 +45,13 @@ class Options:
     freeze: tuple[str, ...] = ()
     unfreeze_every: int | None = None
     layer_factor: float | None = None
-    device: str | None = None
-    workers: int = 0
-    save_every: float = 10.0
-    log: tuple[str, ...] = ()
-    export: tuple[str, ...] = ()
+    augment: str | None = None
+    label_smoothing: float | None = None
+    device: str | None = field(default=None, metadata=_CARRIED_OUT)
+    workers: int = field(default=0, metadata=_CARRIED_OUT)
+    save_every: float = field(default=10.0, metadata=_CARRIED_OUT)
+    log: tuple[str, ...] = field(default=(), metadata=_CARRIED_OUT)
+    export: tuple[str, ...] = field(default=(), metadata=_CARRIED_OUT)
 
     def __post_init__(self) -> None:
         whole("epochs", self.epochs, 1)
@@ -53,22 +60,11 @@ class Options:
         whole("workers", self.workers, 0)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise InputError(f"seed={self.seed!r} is not allowed; allowed are whole numbers.")
-        if self.patience is not None:
-            whole("patience", self.patience, 1)
-        if self.unfreeze_every is not None:
-            whole("unfreeze_every", self.unfreeze_every, 1)
-        if self.layer_factor is not None:
-            number("layer_factor", self.layer_factor, 1)
-        for name in ("l1", "l2", "save_every"):
-            number(name, getattr(self, name), 0)
+        number("save_every", self.save_every, 0)
         if self.accumulate > self.batch_size:
             raise InputError(
                 f"accumulate={self.accumulate} is not allowed: a batch of {self.batch_size} has not so many parts."
             )
-        if self.penalize and not (self.l1 or self.l2):
-            raise InputError("penalize says which modules are penalized; give l1 or l2 too.")
-        if self.head != "auto" and self.weights is None:
-            raise InputError("head says what becomes of a checkpoint's last layer; give weights (--from) too.")
         if self.precision not in precision.TYPES:
             raise unknown("precision", str(self.precision), precision.TYPES)
         loggers.check(self.log)
@@ -76,10 +72,7 @@ class Options:
 
     def numbers(self) -> dict[str, Any]:
         """Those on which the trained weights depend, as plain values."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name not in _WITHOUT_NUMBERS}
-
-
-_WITHOUT_NUMBERS = ("device", "workers", "save_every", "log", "export")
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.metadata.get("numbers", True)}
 
 
 def identity(problem: Problem, rule: Rule, options: Options, begun: nn.Module, processes: int) -> dict[str, Any]:
@@ -101,10 +94,13 @@ def identity(problem: Problem, rule: Rule, options: Options, begun: nn.Module, p
     }
 
 
-def divided(problem: Problem, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Setting]]:
-    """Hyper-parameters of the rule, and those of the problem's own, which are checked."""
-    own = {name: value for name, value in settings.items() if name in problem.space}
-    return {name: value for name, value in settings.items() if name not in own}, problem.check(own)
+def divided(problem: Problem, rule: Rule, options: Options) -> tuple[dict[str, Any], Problem, dict[str, Setting]]:
+    """Settings of the rule and its modifiers; the problem as it is asked for; its own hyper-parameters, all of them."""
+    known = {*rule.hypers, *names_of(class_of_rule(rule))}
+    settings, theirs = problem.divided(options.settings, known)
+    fixed = {name: value for name, value in theirs.items() if name not in problem.space}
+    problem = problem.changed(augment=options.augment, label_smoothing=options.label_smoothing, settings=fixed)
+    return settings, problem, problem.check({name: value for name, value in theirs.items() if name not in fixed})
 
 
 def whole(name: str, value: Any, low: int) -> int:
@@ -119,15 +115,6 @@ def number(name: str, value: Any, low: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < low:
         raise InputError(f"{name}={value!r} is not allowed; allowed are numbers from {low:g} up.")
     return float(value)
-
-
-def names(name: str, value: str | Sequence[str]) -> tuple[str, ...]:
-    """Several names: a sequence of them, or a text with commas."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    if not isinstance(value, Sequence) or not all(isinstance(part, str) for part in value):
-        raise InputError(f"{name}={value!r} is not allowed; allowed are names, or a text of names with commas.")
-    return tuple(value)
 
 
 def _plain(value: Any) -> Any:

@@ -128,7 +128,7 @@ def peers(device: str | None) -> Iterator[Peers]:
     if not dist.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         place = _device(device, int(os.environ.get("LOCAL_RANK", "0")))
         # imported while there is a group, its functions would keep that as their default for good
-        import torch.distributed.nn.functional
+        import torch.distributed.nn.functional  # noqa: F401
 
         dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
         started = True

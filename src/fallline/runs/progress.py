@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.progress import TextColumn
+from rich.table import Column
 
 from ..progress import Bar, left
 from .history import Row
@@ -14,8 +15,8 @@ class Watch(Bar):
 
     def __init__(self, show: bool | None, metric: str, epochs: int, steps: int, console: Console | None = None) -> None:
         count = TextColumn("step {task.completed:.0f}/{task.total:.0f}")
-        columns = count, TextColumn("{task.fields[said]}"), *left()
-        super().__init__(show, *columns, total=steps, console=console, refreshed=4, said="")
+        said = TextColumn("{task.fields[said]}", table_column=Column())  # wrapped where it does not fit
+        super().__init__(show, count, said, *left(), total=steps, console=console, refreshed=4, width=12, said="")
         self._metric, self._epochs = metric, epochs
         self._last = ""
 
@@ -41,7 +42,3 @@ class Watch(Bar):
                 f"epoch {row.epoch}/{self._epochs}  train loss {row.train_loss:.4g}  valid loss {row.valid_loss:.4g}  "
                 f"{self._last}"
             )
-
-    def say(self, text: str) -> None:
-        """A line of text."""
-        self._console.print(text, highlight=False, markup=False)

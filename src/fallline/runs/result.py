@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from torch import nn
 
+from ..shown import Tabled
 from ..training import Score
 from .history import Row
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 State = Literal["finished", "stopped early", "diverged", "interrupted"]
 """How a run ended."""
 
 
 @dataclass(frozen=True, repr=False)
-class Run:
+class Run(Tabled):
     """A model trained by `fallline.train`.
 
     `model` is in evaluation mode and holds the weights that were scored: averages applied, and those of the best epoch
@@ -49,13 +53,21 @@ class Run:
     stopped_by: int = 0
     """The signal that interrupted it, if one did."""
 
-    def __repr__(self) -> str:
-        return f"<Run: {self.summary()}>"
-
     @property
     def complete(self) -> bool:
         """Whether it came to its end: an interrupted run can go on."""
         return self.state != "interrupted"
+
+    def table(self) -> Table:
+        """The epochs as a Rich table; of many some, the best one among them."""
+        from .table import table
+
+        return table(self)
+
+    def sentences(self) -> list[str]:
+        """What a prompt shows below the table: scores, notes, where more is said."""
+        scores = (line.strip() for line in self.summary().splitlines()[1:])
+        return [*scores, *self.notes, "More: .model, .history, .settings, .files"]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the model, as JSON has it."""

@@ -12,8 +12,8 @@ from torch import Tensor
 from ..problems import derive
 from ..training import Score, evaluate
 from ..training.randomness import drawing
+from ..training.tensors import put, tensors_of
 from .assembly import Parts
-from .best import put, tensors_of
 from .feed import Share
 
 _SAMPLE = 64

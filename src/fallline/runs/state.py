@@ -41,7 +41,7 @@ def state(loop: Loop) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "rows": [asdict(row) for row in loop.sinks.history.rows],
         "course": {"steps": course.steps, "seconds": course.seconds, "reason": course.reason},
         "schedule": parts.follower.state(),
-        "best": parts.best.state(),
+        "best": {name: value for name, value in parts.best.state_dict().items() if name != "weights"},
         "precision": parts.precision.state(),
         "exchanged": parts.peers.bytes,
     }
@@ -69,7 +69,8 @@ def load(loop: Loop, saved: Saved, best: dict[str, Tensor]) -> None:
     course.curve[:] = [Point(*(row[field.name] for field in fields(Point))) for row in facts["rows"]]
     course.steps, course.seconds, course.reason = (facts["course"][name] for name in ("steps", "seconds", "reason"))
     parts.follower.load(facts["schedule"])
-    parts.best.load(facts["best"], {name: value.to(parts.feed.device) for name, value in best.items()})
+    held = {name: value.to(parts.feed.device) for name, value in best.items()}
+    parts.best.load_state_dict({**facts["best"], "weights": held})
     parts.precision.load(facts["precision"])
     parts.peers.bytes = facts["exchanged"]
     loop.epoch = facts["epoch"]

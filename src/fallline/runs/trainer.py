@@ -10,8 +10,10 @@ from typing import Any
 
 import torch
 
+from .. import penalties
 from ..averages import Kind
 from ..errors import InputError
+from ..layers.check import names
 from ..problems import Problem
 from ..problems import load as load_problem
 from ..rules import Rule
@@ -25,7 +27,7 @@ from .finish import finish
 from .history import History, Row
 from .lock import held
 from .loop import Loop, Sinks
-from .options import Options, identity, names
+from .options import Options, identity
 from .parallel import Peers, peers
 from .progress import Watch
 from .result import Run
@@ -46,10 +48,10 @@ def train(
     epochs: int | None = None,
     batch_size: int | None = None,
     seed: int = 0,
-    patience: int | None = None,
+    patience: int | str | None = None,
     accumulate: int = 1,
-    l1: float = 0.0,
-    l2: float = 0.0,
+    l1: float | None = None,
+    l2: float | None = None,
     penalize: str | Sequence[str] = (),
     precision: str = "fp32",
     compile: bool | str = False,
@@ -58,6 +60,8 @@ def train(
     freeze: str | Sequence[str] = (),
     unfreeze_every: int | None = None,
     layer_factor: float | None = None,
+    augment: str | None = None,
+    label_smoothing: float | None = None,
     device: str | None = None,
     workers: int = 0,
     out: str | Path | None = None,
@@ -69,28 +73,32 @@ def train(
 ) -> Run:
     """Train a problem's model once, as one does for its own sake, and score it on validation and test data.
 
-    The weights depend on the arguments up to `layer_factor` alone: a run that was stopped, even killed, goes on by the
-    same call to the weights that it would have had.
+    The weights depend on the arguments up to `label_smoothing` alone: a run that was stopped, even killed, goes on by
+    the same call to the weights that it would have had.
 
-    - `rule` and its `settings` by name, among them modifiers (`{"weight_decay": 0.1, "clip_norm": 1.0}`) and the
-      problem's own hyper-parameters; `lr` is short for that setting.
+    - `rule` and its `settings` by name, among them modifiers (`{"weight_decay": 0.1, "clip_norm": 1.0}`), the problem's
+      own hyper-parameters, and other keyword arguments of its model, augmentation and loss (`{"dropout": 0.2}`, see
+      `Problem.with_settings`); `lr` is short for that setting.
     - `schedule`: as `"warmup(5%) > cosine"` (see `fallline.schedules`). `average`: of weights, as `"ema"` or
       `"swa(start=75%)"` (see `fallline.averages`); it is what is scored and exported. Default: the problem's own, which
       "none" takes away.
     - `epochs`, `batch_size`: default the problem's. `patience`: end after so many epochs without a better validation
-      metric, with the weights of the best one.
+      metric, with the weights of the best one (default: the problem's own, which "none" takes away).
     - `accumulate`: compute each batch in so many parts, to save memory. `l1`, `l2`: penalties on the weights of the
-      modules that `penalize` selects (default: all); see `fallline.penalties`.
+      modules that `penalize` selects (default: all); see `fallline.penalties`. Without either, the problem's own.
     - `precision`: "fp32", "bf16" or "fp16" (mixed, weights stay float32). `compile`: with `torch.compile`, or the name
       of its backend.
     - `weights`: a checkpoint to start from (see `fallline.transfer`); `head`: "auto", "load" or "skip" its last
       layer. `freeze` selects what does not learn. `unfreeze_every` so many epochs one more layer learns, the last one
-      first; each layer learns `layer_factor` times slower than the next (Howard & Ruder 2018, arXiv:1801.06146).
+      first; each layer learns `layer_factor` times slower than the next (Howard & Ruder 2018, arXiv:1801.06146). Any of
+      these stands in place of how the problem's own model begins (`Problem.transferred`).
+    - `augment`: what changes training batches, as `"flip > crop(4)"` (see `fallline.augmentation`), or "none";
+      `label_smoothing`: how much of every label is spread over the classes in training. Default: the problem's own.
     - `device`: default the GPU where there is one. `workers`: processes that load a Dataset.
     - `out`: a directory for checkpoints (`last.safetensors`, `best.safetensors`, every `save_every` seconds and at the
       end), `history.jsonl`, what `log` names (csv, tensorboard, mlflow, wandb) and what `export` names (safetensors,
       onnx). Without it nothing is kept. `fresh`: start again where it holds a run.
-    - `progress`: shows a bar on stderr (default: when that is a terminal).
+    - `progress`: shows a bar (default: at a terminal and in a notebook).
 
     Under `torchrun`, each process takes its share of every batch. Ctrl-C (or SIGTERM) writes a checkpoint and returns a
     run that is not `complete`. Raises `InputError` before any training for whatever cannot be run.
@@ -105,6 +113,7 @@ def train(
         if "lr" in given:
             raise InputError("lr is given twice: as lr and in settings.")
         given["lr"] = lr
+    penalty = penalties.asked(problem, l1, l2, penalize).penalty
     options = Options(
         settings=given,
         schedule=_own_or_given(problem.schedule, schedule),
@@ -113,10 +122,10 @@ def train(
         batch_size=problem.batch_size if batch_size is None else batch_size,
         seed=seed,
         accumulate=accumulate,
-        l1=l1,
-        l2=l2,
-        penalize=names("penalize", penalize),
-        patience=patience,
+        l1=0.0 if penalty is None else penalty.l1,
+        l2=0.0 if penalty is None else penalty.l2,
+        penalize=() if penalty is None else tuple(penalty.where),
+        patience=(problem if patience is None else problem.patient(patience)).patience,
         precision=precision,
         compile=compile,
         weights=None if weights is None else str(weights),
@@ -124,6 +133,8 @@ def train(
         freeze=names("freeze", freeze),
         unfreeze_every=unfreeze_every,
         layer_factor=layer_factor,
+        augment=augment,
+        label_smoothing=label_smoothing,
         device=device,
         workers=workers,
         save_every=save_every,

@@ -39,9 +39,9 @@ class Update:
         self._parameters: Sequence[Tensor] = [p for group in optimizer.param_groups for p in group["params"]]
         self._climbs = any(optimizer.rule_of(group)[0].climb is not None for group in optimizer.param_groups)
 
-        self._every = every(optimizer) if isinstance(optimizer, CurvatureOptimizer) else 0
+        self._curved = optimizer if isinstance(optimizer, CurvatureOptimizer) else None
         self._estimates = False
-        if self._every and (not peers.alone or self._scaler is not None):
+        if self._curved is not None and (not peers.alone or self._scaler is not None):
             raise InputError(
                 "a rule that looks at curvature (Sophia) is not trained by several processes, nor in fp16: its "
                 "estimates would differ."
@@ -50,7 +50,7 @@ class Update:
     def __call__(self, x: Tensor, y: Tensor, whole: int, step: int) -> Tensor:
         """Take the step; the mean loss over (x, y) before it, without penalties. `whole` counts the batch's examples
         over all processes, `step` the updates before this one."""
-        self._estimates = self._every > 0 and step % self._every == 0
+        self._estimates = self._curved is not None and self._curved.estimate_due(step)
         value = self._gradients(x, y, whole)
         if self._climbs:
             self._optimizer.uphill(lambda: self._gradients(x, y, whole))
@@ -85,8 +85,8 @@ class Update:
         with self._context():
             outputs, penalty = self._model(x) if self._penalized else (self._model(x), None)
             value = self._loss(outputs, y)
-        if self._estimates:
-            self._optimizer.estimate(value)  # type: ignore[attr-defined]
+        if self._curved is not None and self._estimates:
+            self._curved.estimate(value)
             self._estimates = False
         lowered = value if penalty is None else value + penalty
         if weight != 1.0:
@@ -95,8 +95,3 @@ class Update:
             lowered = self._scaler.scale(lowered)
         lowered.backward()
         return value.detach()
-
-
-def every(optimizer: RuleOptimizer) -> int:
-    """Updates from one estimate of the curvature to the next."""
-    return int(optimizer.param_groups[0].get("every", 1))

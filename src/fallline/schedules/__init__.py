@@ -10,6 +10,7 @@ It gives the factor of the value that the user chose. A text puts schedules toge
 multiplied, `;` for several quantities.
 
     plan = parse("warmup(5%) > cosine; weight_decay: linear")
+    plan.plot()                                             # a figure; fallline schedules show draws it in a terminal
     run = follow(plan, examples=60_000, batch_size=128, epochs=10)
     run.factors(300)                                        # {"lr": 0.99..., "weight_decay": 0.93...}
     apply(optimizer, run.factors(300), bases(optimizer))    # sets them

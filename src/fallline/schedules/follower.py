@@ -42,6 +42,11 @@ class Follower:
         return self._sizes[min(epoch, len(self._sizes) - 1)]
 
     @property
+    def epoch_steps(self) -> float:
+        """The updates of an epoch; where the batch grows, the mean over the run."""
+        return self.steps / len(self._counts)
+
+    @property
     def largest_batch(self) -> int:
         """The largest batch size of the run."""
         return max(self._sizes)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal
 
-from ..errors import InputError
+from ..errors import InputError, unknown
+from ..reader import Reader
 
 Unit = Literal["%", "updates", "epochs"]
 _UNITS: dict[str, Unit] = {
@@ -41,12 +43,12 @@ class Length:
     unit: Unit = "updates"
 
     def __post_init__(self) -> None:
-        if self.unit == "updates" and (self.number != round(self.number) or self.number < 1):
-            share = f"; write {100 * self.number:g}% for a share of the run" if 0 < self.number < 1 else ""
-            raise InputError(f"a length of {self.number:g} steps is not allowed: steps are whole, at least 1{share}.")
-        if self.number <= 0 or (self.unit == "%" and self.number > 100):
-            allowed = "above 0% and at most 100%" if self.unit == "%" else "above 0 epochs"
-            raise InputError(f"a length of {self} is not allowed; allowed: {allowed}.")
+        if not math.isfinite(self.number) or self.number < 0 or (self.unit == "%" and self.number > 100):
+            allowed = "shares from 0% to 100%" if self.unit == "%" else f"finite numbers of {self.unit} from 0 on"
+            raise InputError(f"a length of {self} is not allowed; allowed are {allowed}.")
+        if self.unit == "updates" and self.number != round(self.number):
+            share = f"; write {100 * self.number:g}% for a share of the run" if self.number < 1 else ""
+            raise InputError(f"a length of {self.number:g} steps is not allowed: steps are whole{share}.")
 
     @classmethod
     def of(cls, text: str) -> Length:
@@ -75,3 +77,16 @@ class Length:
         if self.unit == "%":
             return f"{number}%"
         return number if self.unit == "updates" else f"{number} epoch{'' if self.number == 1 else 's'}"
+
+
+def amount(reader: Reader) -> tuple[float, str | None]:
+    """A number, and the unit behind it where there is one. Raises `InputError` for a unit that there is not."""
+    number = float(reader.take("number", "a number"))
+    if reader.took("%"):
+        return number, "%"
+    if reader.now.kind != "name":
+        return number, None
+    unit = reader.take("name", "a unit")
+    if unit not in UNITS:
+        raise unknown("unit", unit, ["%", "epochs", "steps"])
+    return number, unit

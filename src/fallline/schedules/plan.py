@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
@@ -148,6 +149,17 @@ class Schedules:
         Raises `InputError` where a stage does not fit into the run.
         """
         return {name: clause.over(run, name) for clause in self.clauses for name in clause.sets}
+
+    def plot(self, path: Path | str | None = None, *, steps: int = 1000, epochs: int = 10) -> Any:
+        """What is scheduled over a run of `steps` updates (before any growth of the batch) in `epochs`.
+
+        A Matplotlib figure, also saved when `path` (.png, .svg, .pdf) is given. Raises `InputError` for counts that are
+        not allowed, and for schedules that do not fit into the run.
+        """
+        from ..report.schedule import figure
+        from .curves import curves
+
+        return figure(curves(self, steps, epochs), path)
 
     def __str__(self) -> str:
         return "; ".join(map(str, self.clauses))

@@ -64,8 +64,12 @@ class Scheduler(LRScheduler):
                 raise InputError(f"schedule {str(clause)!r} sets {wanted}, which the optimizer does not have.")
 
     def observe(self, valid_loss: float) -> None:
-        """Take note of a validation loss, once an epoch."""
+        """Take note of a validation loss, once an epoch, after its last `step()`; the next update follows it."""
         self._seen.append((float(self.last_epoch), float(valid_loss)))
+        rates = self._rates(alone=False)
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            put(group, "lr", float(rate))
+        self._last_lr = [rate.clone() if isinstance(rate, Tensor) else rate for rate in rates]
 
     def get_lr(self) -> list[float | Tensor]:
         """The learning rate of every group at this step, other schedulers' factors included.

@@ -9,16 +9,14 @@ argument  := [name "="] number ["%" | "steps" | "epochs"]
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InputError, unknown
-from .length import UNITS, Length
+from ..reader import Reader, bound
+from .length import Length, amount
 from .plan import Clause, Schedules, Stage, Term, Value
 from .schedule import QUANTITIES, Parameter, Schedule, check_number, get
 
-_TOKEN = re.compile(r"\s*(?:(?P<number>-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[A-Za-z_]\w*)|(?P<sign>\S))\s*")
 _EXAMPLE = 'such as "warmup(5%) > cosine"'
 
 
@@ -33,137 +31,53 @@ def parse(text: str | Schedules) -> Schedules:
         return text
     if not isinstance(text, str):
         raise InputError(f"schedule must be a text, {_EXAMPLE}; it is a {type(text).__name__}.")
-    return _Reader(text).schedules()
+    return _Reader(text, "schedule").schedules()
 
 
-@dataclass(frozen=True)
-class _Token:
-    kind: str
-    text: str
-    at: int
-
-
-class _Reader:
-    """Reads a text from left to right."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text.strip()
-        self.tokens = [
-            _Token(str(found.lastgroup), found[str(found.lastgroup)], found.start(str(found.lastgroup)))
-            for found in _TOKEN.finditer(self.text)
-        ]
-        self.place = 0
+class _Reader(Reader):
+    """Reads the parts of the grammar."""
 
     def schedules(self) -> Schedules:
         clauses = [self._clause()]
-        while self._took(";"):
-            if self._now.kind == "end":
+        while self.took(";"):
+            if self.now.kind == "end":
                 break
             clauses.append(self._clause())
-        if self._now.kind != "end":
-            raise self._error("one of > * ;")
+        self.end("one of > * ;")
         _check_once(clauses)
         return Schedules(tuple(clauses))
 
     def _clause(self) -> Clause:
         quantity = None
-        if self._now.kind == "name" and self._next.text == ":":
-            quantity = self._take("name", "a quantity")
-            self._took(":")
+        if self.now.kind == "name" and self.next.text == ":":
+            quantity = self.take("name", "a quantity")
+            self.took(":")
             if quantity not in QUANTITIES:
                 raise unknown("quantity", quantity, QUANTITIES)
-        stages = [self._stage()]
-        while self._took(">"):
-            stages.append(self._stage())
-        clause = Clause(quantity, tuple(stages))
+        clause = Clause(quantity, tuple(self.several(self._stage, ">")))
         _check_clause(clause)
         return clause
 
     def _stage(self) -> Stage:
-        terms = [self._term()]
-        while self._took("*"):
-            terms.append(self._term())
+        terms = self.several(self._term, "*")
         stage = Stage(tuple(terms))
         if sum(term.length is not None for term in terms) > 1:
             raise InputError(f"{str(stage)!r} is given more than one length; one is enough for a product.")
         return stage
 
     def _term(self) -> Term:
-        schedule = get(self._take("name", f"the name of a schedule, {_EXAMPLE},"))
-        given: list[tuple[str | None, float, str | None]] = []
-        if self._took("(") and not self._took(")"):
-            given.append(self._argument())
-            while self._took(","):
-                given.append(self._argument())
-            if not self._took(")"):
-                raise self._error("a comma or )")
-        return _bound(schedule, given)
-
-    def _argument(self) -> tuple[str | None, float, str | None]:
-        name = None
-        if self._now.kind == "name" and self._next.text == "=":
-            name = self._take("name", "a name")
-            self._took("=")
-        number = float(self._take("number", "a number"))
-        unit = None
-        if self._took("%"):
-            unit = "%"
-        elif self._now.kind == "name":
-            unit = self._take("name", "a unit")
-            if unit not in UNITS:
-                raise unknown("unit", unit, ["%", "epochs", "steps"])
-        return name, number, unit
-
-    @property
-    def _now(self) -> _Token:
-        return self._token(self.place)
-
-    @property
-    def _next(self) -> _Token:
-        return self._token(self.place + 1)
-
-    def _token(self, place: int) -> _Token:
-        return self.tokens[place] if place < len(self.tokens) else _Token("end", "", len(self.text))
-
-    def _took(self, sign: str) -> bool:
-        here = self._now.kind == "sign" and self._now.text == sign
-        self.place += here
-        return here
-
-    def _take(self, kind: str, wanted: str) -> str:
-        if self._now.kind != kind:
-            raise self._error(wanted)
-        self.place += 1
-        return self._token(self.place - 1).text
-
-    def _error(self, wanted: str) -> InputError:
-        found = f"{self._now.text!r}" if self._now.kind != "end" else "the end"
-        where = f" after {self.text[: self._now.at].rstrip()!r}" if self._now.at else ""
-        return InputError(f"schedule {self.text!r} cannot be read: {wanted} should stand{where}, not {found}.")
+        schedule = get(self.take("name", f"the name of a schedule, {_EXAMPLE},"))
+        return _bound(schedule, self.arguments(lambda: amount(self)))
 
 
-def _bound(schedule: Schedule, given: list[tuple[str | None, float, str | None]]) -> Term:
+def _bound(schedule: Schedule, given: list[tuple[str | None, tuple[float, str | None]]]) -> Term:
     """The term with what it was given by position and by name."""
     order = {parameter.name: parameter for parameter in schedule.order}
-    waiting = list(schedule.order)
+    several = [name for name, parameter in order.items() if parameter.several]
     values: dict[str, Any] = {}
-    for name, number, unit in given:
-        if name is None:
-            if not waiting:
-                raise InputError(f"{schedule.name} was given too much; it is {schedule.call}.")
-            parameter = waiting[0]
-        elif name not in order:
-            raise unknown(f"argument of {schedule.name}", name, order)
-        else:
-            parameter = order[name]
-        value = _value(schedule, parameter, number, unit)
-        if parameter.several:
-            values[parameter.name] = (*values.get(parameter.name, ()), value)
-            continue
-        if parameter.name in values:
-            raise InputError(f"{schedule.name} was given {parameter.name} twice; it is {schedule.call}.")
-        values[parameter.name] = value
-        waiting = [other for other in waiting if other is not parameter]
+    for name, amounts in bound(schedule.name, schedule.call, list(order), given, several).items():
+        read = tuple(_value(schedule, order[name], number, unit) for number, unit in amounts)
+        values[name] = read if name in several else read[0]
     for parameter in schedule.parameters:
         if parameter.default is None and parameter.name not in values:
             raise InputError(f"{schedule.name} needs {parameter.name}; it is {schedule.call}.")
@@ -178,7 +92,10 @@ def _bound(schedule: Schedule, given: list[tuple[str | None, float, str | None]]
 
 def _value(schedule: Schedule, parameter: Parameter, number: float, unit: str | None) -> Length | float:
     if parameter.kind == "length":
-        return Length.measured(number, unit or "")
+        length = Length.measured(number, unit or "")
+        if not length.number:
+            raise InputError(f"a length of {length} is not allowed for {schedule.name}; allowed are lengths above 0.")
+        return length
     if unit is not None:
         said = f"{number:g}{unit if unit == '%' else f' {unit}'}"
         raise InputError(f"{parameter.name} of {schedule.name} is a number, not a length such as {said}.")

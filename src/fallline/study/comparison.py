@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..averages import Kind
 from ..errors import InputError
@@ -15,7 +15,8 @@ from ..schedules import Schedules
 from ..training import train as train_trials
 from .candidates import DEFAULT_RULES, candidates
 from .conduct import Place, conduct
-from .planning import make_plan, sources, with_average, with_schedule
+from .planning import make_plan, sources
+from .practice import Practice
 from .result import Result
 from .search.pruners import Pruner
 from .work import Train
@@ -40,6 +41,18 @@ def compare(
     processes: int | None = None,
     schedule: str | Schedules | None = None,
     average: str | Kind | None = None,
+    patience: int | str | None = None,
+    l1: float | None = None,
+    l2: float | None = None,
+    penalize: str | Sequence[str] = (),
+    weights: Path | str | None = None,
+    head: str = "auto",
+    freeze: str | Sequence[str] = (),
+    unfreeze_every: int | None = None,
+    layer_factor: float | None = None,
+    augment: str | None = None,
+    label_smoothing: float | None = None,
+    settings: Mapping[str, Any] | None = None,
     _train: Train = train_trials,
 ) -> Result:
     """Which rule trains the problem's model best, at which settings, and how sure that is.
@@ -65,7 +78,18 @@ def compare(
       (default: the problem's own, if it has one).
     - `average`: the average of its weights that every trial is judged at (see `fallline.averages`), such as "ema" or
       "swa(start=75%)", or "none" (default: the problem's own, if it has one).
-    - `progress`: shows a bar on stderr (default: when that is a terminal).
+    - `patience`: every trial ends after so many epochs without a better validation metric, and counts with the weights
+      of its best epoch; "none" takes away the problem's own. Not beside a pruner.
+    - `l1`, `l2`: penalties on the weights of the modules that `penalize` selects (default: all), in place of the
+      problem's own; see `fallline.penalties`.
+    - `weights`: a checkpoint that every trial starts from, `head`: "auto", "load" or "skip" its last layer, `freeze`
+      selects what does not learn. `unfreeze_every` so many epochs one more layer learns, the last one first; each
+      learns `layer_factor` times slower than the next. See `Problem.transferred`.
+    - `augment`: what changes every training batch (see `fallline.augmentation`), such as "flip > crop(4)", or "none";
+      `label_smoothing`: how much of every label is spread over the classes in training (default: the problem's own).
+    - `settings`: values of keyword arguments of the problem's model, augmentation and loss, such as `{"dropout": 0.2}`,
+      the same in every trial (see `Problem.with_settings`); those of rules are searched.
+    - `progress`: shows a bar (default: at a terminal and in a notebook).
 
     Ctrl-C keeps what is trained and returns what is finished as a result that is not `complete`. Raises `InputError`
     before any training for whatever cannot be run, `RecordError` for a record that cannot be used.
@@ -74,7 +98,23 @@ def compare(
         problem = load_problem(problem)
     elif not hasattr(problem, "fingerprint"):
         raise InputError(f"problem must be a fallline.Problem or the name of one; it is a {type(problem).__name__}.")
-    problem = with_average(with_schedule(problem, schedule), average)
+    practice = Practice(
+        schedule=schedule,
+        average=average,
+        patience=patience,
+        l1=l1,
+        l2=l2,
+        penalize=penalize,
+        weights=weights,
+        head=head,
+        freeze=freeze,
+        unfreeze_every=unfreeze_every,
+        layer_factor=layer_factor,
+        augment=augment,
+        label_smoothing=label_smoothing,
+        settings=settings,
+    )
+    problem = practice.of(problem)
     rules = rules if isinstance(rules, str | Rule) else list(rules)
     chosen = candidates(rules)
     plan = make_plan(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from ..training import best_epoch
+
 if TYPE_CHECKING:
     from ..problems import Setting
+    from ..training import Point
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,10 @@ class Plan:
         if (self.sampler, self.pruner) != ("random", "none"):
             identity += [self.sampler, self.pruner, dict(self.options)]
         return f"{self.problem_name[:100]}-{digest(identity)[:8]}"
+
+    def counted(self, curve: Sequence[Point]) -> int | None:
+        """The epoch of a trial that counts, where that is the best and not the last: where the problem has patience."""
+        return None if self.problem.get("patience") is None else best_epoch(curve, self.maximize)
 
     @property
     def planned(self) -> int:

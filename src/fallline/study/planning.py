@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..averages import Kind
 from ..errors import InputError
 from ..problems import Problem
 from ..problems.source import whole_path
 from ..problems.space import describe as describe_own
 from ..rules import Rule
 from ..rules.naming import replaced, split
-from ..schedules import Absolute, Schedules, scheduled
+from . import practice
 from .arguments import finite, size, stack, whole
 from .described import describe
 from .plan import Plan
@@ -41,6 +40,7 @@ def make_plan(
 ) -> Plan:
     """The plan of a study. Raises `InputError` for whatever cannot be run."""
     check_names(rules, problem.space)
+    practice.check(problem, rules)
     trials, ends = whole("trials", trials, 1), pruners.find(pruner)
     plan = Plan(
         problem_name=problem.name,
@@ -58,10 +58,9 @@ def make_plan(
             "batch_size": problem.batch_size,
             "epochs": problem.epochs,
             "share": problem.metric.share,
-            **({} if problem.schedule is None else {"schedule": str(problem.schedule)}),
-            **({} if problem.average is None else {"average": str(problem.average)}),
+            **practice.kept(problem),
         },
-        notes=(*problem.notes, *_on_schedule(problem, rules), *_on_average(problem)),
+        notes=(*problem.notes, *practice.told(problem, rules)),
         source=problem.source,
         data=problem.data,
         rule_sources=tuple(rule_sources),
@@ -75,47 +74,17 @@ def make_plan(
             "processes": None if processes is None else whole("processes", processes, 1),
         },
     )
+    if ends is not None and problem.patience is not None:
+        raise InputError(
+            f"pruner={ends.name!r} does not go with a patience: both end trials early. Leave out one of them, or take "
+            "away the problem's own by patience='none'."
+        )
     if ends is not None and not any(part.bracket.rungs for part in batches(plan)):
         raise InputError(
             f"pruner={ends.name!r} would end no trial: {trials} trials of {problem.epochs} epochs leave no rung for "
             f"eta={ends.eta} and min_epochs={ends.min_epochs}; give more of them, a smaller eta, or no pruner."
         )
     return plan
-
-
-def with_schedule(problem: Problem, schedule: str | Schedules | None) -> Problem:
-    """The problem with this schedule: None leaves it as it is, "none" takes away the one that it has."""
-    if schedule is None:
-        return problem
-    return problem.scheduled(None if schedule == "none" else schedule)
-
-
-def with_average(problem: Problem, average: str | Kind | None) -> Problem:
-    """The problem judged at this average: None leaves it as it is, "none" takes away the one that it has."""
-    if average is None:
-        return problem
-    return problem.averaged(None if average == "none" else average)
-
-
-def _on_average(problem: Problem) -> list[str]:
-    said = f"Every trial is judged at an average of its weights: {problem.average}."
-    return [] if problem.average is None else [said]
-
-
-def _on_schedule(problem: Problem, rules: Sequence[Rule]) -> list[str]:
-    """What there is to know about the schedule: what of it changes nothing, and which settings it makes idle."""
-    if problem.schedule is None:
-        return []
-    notes = [f"Every trial follows the schedule {problem.schedule}."]
-    factors = problem.follow().factors(0)
-    ignored = [name for name, factor in factors.items() if isinstance(factor, Absolute)]
-    if ignored:
-        notes.append(f"The schedule sets {' and '.join(ignored)} itself: a trial's own value makes no difference.")
-    for name in factors:
-        without = [rule.name for rule in rules if not scheduled(rule.defaults, {name: 1.0})]
-        if without:
-            notes.append(f"The schedule's {name} changes nothing in {', '.join(without)}: there is no such setting.")
-    return notes
 
 
 def sources(rules: str | Rule | Iterable[str | Rule]) -> list[str]:

@@ -56,7 +56,7 @@ class Watch(Bar):
 
     def warn(self, text: str) -> None:
         """A line of text that must be told."""
-        self._console.print(text, highlight=False, markup=False)
+        super().say(text)
 
     def _update(self, rule: str) -> None:
         best, planned = self._best, self._plan.planned

@@ -29,8 +29,9 @@ class TrialRecord:
 
     `kind` is "search" (drawn from the search space, scored on validation data), "default" or "tuned" (fresh seeds,
     scored on test data). `settings` are the rule's hyper-parameters, `own` the problem's. `state` is "finished",
-    "diverged" or "pruned" (ended early by a pruning rule; the curve stops there, and `reason` says where).
-    `seconds` is the trial's wall time, `step_seconds` the mean time of one optimizer step.
+    "stopped early" (the problem's patience was over), "diverged" or "pruned" (ended early by a pruning rule; the curve
+    stops there, and `reason` says where). `counted` is the epoch that counts where the problem has patience: the best
+    one. `seconds` is the trial's wall time, `step_seconds` the mean time of one optimizer step.
     """
 
     rule: str
@@ -50,6 +51,7 @@ class TrialRecord:
     machine: Mapping[str, Any]
     started: str
     own: Mapping[str, Setting] = field(default_factory=dict)
+    counted: int | None = None
 
     @property
     def every_setting(self) -> dict[str, Setting]:
@@ -68,8 +70,8 @@ class TrialRecord:
 
     @property
     def last(self) -> Point:
-        """The point that counts: the last one trained to, or the untrained model when the trial diverged."""
-        return self.curve[0 if self.diverged else -1]
+        """The point that counts: the last one trained to, or the best; the untrained model when the trial diverged."""
+        return self.curve[0 if self.diverged else -1 if self.counted is None else self.counted]
 
     @property
     def score(self) -> float:

@@ -15,6 +15,7 @@ from .conduct import Place, conduct
 from .described import describe
 from .findings.summary import summarize
 from .plan import Plan, digest
+from .practice import again
 from .record.record import Record
 from .result import Result
 from .work import Train
@@ -65,12 +66,11 @@ def _problem(plan: Plan, data: Path | str | None) -> Problem:
             f"the problem {plan.problem_name} of study {plan.study_id} was given as a Python object, which cannot be "
             f"loaded again; {_AGAIN}."
         )
-    problem = load(plan.source, data if data is not None else plan.data).scheduled(plan.problem.get("schedule"))
-    problem = problem.averaged(plan.problem.get("average"))
+    problem = again(load(plan.source, data if data is not None else plan.data), plan.problem)
     if problem.fingerprint != plan.problem["fingerprint"]:
         raise InputError(
             f"the problem {plan.source} has changed since study {plan.study_id} began (its model, data, loss, batch "
-            f"size, epochs or space), so its trials cannot be compared; {_AGAIN}."
+            f"size, epochs, space or the weights to start from), so its trials cannot be compared; {_AGAIN}."
         )
     return problem
 

@@ -107,7 +107,7 @@ class Work:
         return bool(began)
 
     def _commit(self, ended: Sequence[tuple[str, Trial, Outcome]]) -> None:
-        finished = [(key, trial, _record_of(trial, outcome)) for key, trial, outcome in ended]
+        finished = [(key, trial, _record_of(trial, outcome, self.plan)) for key, trial, outcome in ended]
         text = self._texts
         self.record.add_many([(key, self._fingerprint, text[t.rule.name], record) for key, t, record in finished])
         for key, _, record in finished:
@@ -173,7 +173,7 @@ def alive(record: Record, owner: str) -> Iterator[None]:
             record.release(owner)
 
 
-def _record_of(trial: Trial, outcome: Outcome) -> TrialRecord:
+def _record_of(trial: Trial, outcome: Outcome, plan: Plan) -> TrialRecord:
     facts: dict[str, Any] = {
         name: getattr(outcome, name)
         for name in ("state", "reason", "steps", "seconds", "step_seconds", "test_loss", "test_metric")
@@ -186,6 +186,7 @@ def _record_of(trial: Trial, outcome: Outcome) -> TrialRecord:
         settings=dict(trial.settings),
         own=dict(trial.own),
         curve=tuple(outcome.curve),
+        counted=plan.counted(outcome.curve),
         versions=versions(),
         machine=machine(),
         started=(now() - timedelta(seconds=outcome.seconds)).isoformat(timespec="milliseconds"),

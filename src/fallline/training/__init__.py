@@ -12,6 +12,7 @@ weights, dropout and data order are drawn from the seed, so that rules can be co
   point.valid_loss))`;
 - score a model on test data too: a trial with `kind="tuned"` or `kind="default"`;
 - score any model: `evaluate(model, problem, problem.test)`;
+- end early in a loop of your own: `EarlyStopping(patience)`, which a problem's `patience` does for trials;
 - have the trained weights, or those on the way: `train(problem, trials, snapshots=Snapshots(steps, take))`.
 
 Trials that train together are a *crew*: a `stack` of many as one program, or one `alone`. A *group* is what is begun
@@ -28,9 +29,11 @@ from .execution import Execution
 from .group import Rungs
 from .loop import train
 from .snapshots import Snapshots, Weights
+from .stopping import EarlyStopping, best_epoch
 from .trial import Outcome, Point, Trial
 
 __all__ = [
+    "EarlyStopping",
     "Execution",
     "Outcome",
     "Point",
@@ -40,6 +43,7 @@ __all__ = [
     "Snapshots",
     "Trial",
     "Weights",
+    "best_epoch",
     "calibrate",
     "evaluate",
     "train",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from ..kernels.plan import sides
+from ..optim.curvature import reads_curvature
 from ..problems import Problem, seeded
 from .trial import Trial
 
@@ -61,9 +62,19 @@ def constant_buffers(
     return {name for name, value in model.named_buffers() if name in same and torch.equal(value, held[0][name])}
 
 
+ONE_BY_ONE = "estimates of curvature are made for one model at a time"
+"""Why some trials are never stacked."""
+
+
+def stackable(trial: Trial) -> bool:
+    """Whether a trial can share a stack at all (`ONE_BY_ONE`)."""
+    return not reads_curvature(trial.rule)
+
+
 def signature(problem: Problem, trial: Trial) -> str:
     """A text that is the same for trials that can share a stack: models and states alike, as many gradients a step."""
-    alike = "" if trial.rule.climb is None else "two gradients a step"
+    alike = "" if stackable(trial) else ONE_BY_ONE
+    alike += "" if trial.rule.climb is None else "two gradients a step"
     alike += "".join(f" {trial.rule.name} {name}={value}" for name, value in _sizes(trial).items())
     if not trial.own:
         return alike

@@ -16,8 +16,9 @@ from .. import optim
 from ..averages import Average
 from ..problems import Problem, derive, generator
 from ..schedules import apply, bases
+from ..transfer import Start
 from .course import Course
-from .crew import TIMED, WATCHED, Pause, State, augmented, synchronize, threads
+from .crew import TIMED, WATCHED, Pause, State, augmented, out_of_patience, synchronize, threads
 from .evaluate import Score, evaluate
 from .randomness import Generators, drawing
 from .snapshots import Weights
@@ -39,11 +40,18 @@ class Alone:
         self.epoch = 0
         self.model = problem.build(self.trial.seed, self.trial.own)
         self.loss = problem.loss_of(self.trial.own)
+        self.penalty = None if problem.penalty is None else problem.penalty.of(self.model)
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimizer = optim.optimizer(self.trial.rule, self.parameters, **self.trial.settings)
+        start = problem.start or Start()
+        groups = start.groups(self.model, self.trial.rule, self.trial.settings)
+        self.optimizer = optim.optimizer(self.trial.rule, groups, **self.trial.settings)
+        self.curved = self.optimizer if isinstance(self.optimizer, optim.CurvatureOptimizer) else None
+        if self.curved is not None:
+            self.curved.average_over(None)  # a trial is one process's own
         self.bases = bases(self.optimizer, self.trial.rule.hypers)
         self.follower = problem.follow()
         self.average = None if problem.average is None else Average(self.model, problem.average)
+        self.unfreezing = start.unfreezing(self.model)
         self.device = next(self.model.parameters()).device
         self._open(0, [], [])
 
@@ -56,6 +64,8 @@ class Alone:
         order = generator(derive(trial.seed, "order", epoch))
         self.follower.load(self.course.seen())
         size = self.follower.batch_size(self.epoch)
+        if self.unfreezing is not None:
+            self.unfreezing.step(self.epoch)
         self.batches = islice(self.problem.train.batches(size, self.device, order), at, None)
 
     def begin(self) -> None:
@@ -76,12 +86,18 @@ class Alone:
         self.epoch += 1
         self._recalibrate()
         score = self._evaluate("valid")
-        if self.course.check(score, "validation", self.epoch):
-            self.course.add(self.epoch, total / sum(self.counts), score)
-            self._open(0, [], [])
+        if not self.course.check(score, "validation", self.epoch):
+            self._leave()
+            return
+        self.course.add(self.epoch, total / sum(self.counts), score)
+        if out_of_patience(self, self.problem):
+            self._leave()
         else:
-            self.drop(self.courses)
-            self.left.append(self.course)
+            self._open(0, [], [])
+
+    def _leave(self) -> None:
+        self.left += self.courses
+        self.courses = []
 
     def _train(self, pause: Pause) -> bool:
         with drawing(self.draws):
@@ -102,7 +118,7 @@ class Alone:
     def step(self, x: Tensor, y: Tensor) -> None:
         """Take a step on a batch."""
         x, y = augmented(self.problem, self.trial, x, y, self.epoch, self.at)
-        value = self._gradients(x, y)
+        value = self._gradients(x, y, estimated=True)
         if self.problem.schedule is not None:
             apply(self.optimizer, self.follower.factors(self.course.steps), self.bases)
         if self.course.steps % TIMED == 1:
@@ -110,18 +126,30 @@ class Alone:
         else:
             self._step(x, y)
         if self.average is not None and self.course.steps < self.follower.steps:
-            self.average.update(self.course.steps, self.follower.steps)
+            self.average.update(self.course.steps, self.follower.steps, self.follower.epoch_steps)
         self.course.steps += 1
         self.at += 1
         self.losses.append(value.detach())
         self.counts.append(len(y))
 
-    def _gradients(self, x: Tensor, y: Tensor) -> Tensor:
+    def _gradients(self, x: Tensor, y: Tensor, estimated: bool = False) -> Tensor:
+        """Compute the gradients of a batch, and the curvature where it is `estimated` and the rule is to read it."""
         value = self.loss(self.model(x), y)
         for p in self.parameters:
             p.grad = None
-        value.backward()  # type: ignore[no-untyped-call]
+        if estimated and self.curved is not None and self.curved.estimate_due(self.course.steps):
+            self._estimate(self.curved, value)
+        lowered = value if self.penalty is None else value + self.penalty()
+        lowered.backward()  # type: ignore[no-untyped-call]
         return value
+
+    def _estimate(self, optimizer: optim.CurvatureOptimizer, value: Tensor) -> None:
+        """Estimate the curvature: a part of the rule's steps, of which one in `TIMED` is timed."""
+        synchronize(self.device)
+        started = perf_counter()
+        optimizer.estimate(value)
+        synchronize(self.device)
+        self.course.stepping += (perf_counter() - started) / TIMED
 
     def _step(self, x: Tensor, y: Tensor) -> None:
         """Step with the gradients that were computed, and, where the rule wants others, compute these too."""
@@ -145,8 +173,7 @@ class Alone:
             self.seen += values
             self.losses = []
             if not all(self.course.watch(value, step, self.epoch + 1) for step, value in enumerate(values, first)):
-                self.drop(self.courses)
-                self.left.append(self.course)
+                self._leave()
                 return False
         return True
 
@@ -172,7 +199,9 @@ class Alone:
             self.average.recalibrate(pairs)
 
     def take(self, lr: float) -> list[float]:
-        self.optimizer.param_groups[0]["lr"] = lr
+        rates = [base["lr"] for base in self.bases]
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = lr * (rate / max(rates) if max(rates) else 1.0)
         with drawing(self.draws):
             batch = next(self.batches, None)
             if batch is not None:
@@ -191,7 +220,7 @@ class Alone:
             return [self._evaluate("test")]
         return []
 
-    def weights(self) -> list[Weights]:
+    def weights(self, of: Sequence[int] | None = None) -> list[Weights]:
         with self._evaluating():
             return [{name: value.detach().clone() for name, value in _tensors(self.model)}]
 
@@ -205,8 +234,7 @@ class Alone:
                 raise
             cause = f"{type(error).__name__}: {error}"
             self.course.reason = f"the weights were no longer usable in epoch {self.epoch + 1} ({cause})"
-            self.left += self.courses
-            self.courses = []
+            self._leave()
 
     def state(self) -> State:
         tensors = {f"model.{name}": value for name, value in _tensors(self.model)}

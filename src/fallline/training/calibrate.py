@@ -15,7 +15,7 @@ from ..problems import Problem
 from ..rules import get
 from ..stacking import CannotStack
 from . import alone
-from .alike import signature
+from .alike import ONE_BY_ONE, signature, stackable
 from .alone import Alone
 from .compiling import TOLERANCE, compiled, has_compiler
 from .course import Course
@@ -27,6 +27,7 @@ from .replay import CannotRecord, Replay
 from .stack import Stack
 from .trial import Trial
 
+_UNWANTED = "stacking was switched off"
 _WIDTHS = (8, 32, 128, 512)
 _ENOUGH = 0.97
 """A wider stack is preferred where it is at least this fast: fewer are left over at the end."""
@@ -57,8 +58,8 @@ def calibrate(
     """
     group = _largest_group(problem, trials)
     if stack == "off" or len(group) < 2 or stack == 1:
-        reason = "stacking was switched off" if stack in ("off", 1) else ""
-        return _unstacked(problem, trials, processes, reason)
+        unwanted = stack in ("off", 1)
+        return _unstacked(problem, trials, processes, _UNWANTED if unwanted else "" if group else ONE_BY_ONE)
     alone.warm(problem, trials[0])
     try:
         _agree(problem, group)
@@ -114,9 +115,9 @@ def _compiles(problem: Problem, trials: Sequence[Trial], rate: float) -> bool:
 def _largest_group(problem: Problem, trials: Sequence[Trial]) -> list[Trial]:
     """The trials that could share one stack, of the commonest shape."""
     by_shape: dict[str, list[Trial]] = {}
-    for trial in trials:
+    for trial in filter(stackable, trials):
         by_shape.setdefault(signature(problem, trial), []).append(trial)
-    return max(by_shape.values(), key=len)
+    return max(by_shape.values(), key=len, default=[])
 
 
 def _unstacked(problem: Problem, trials: Sequence[Trial], processes: int | None, reason: str) -> Execution:

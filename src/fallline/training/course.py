@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
 from .evaluate import Score
-from .trial import Outcome, Point, Trial
+from .snapshots import Weights
+from .trial import Outcome, Point, State, Trial
 
 BOUND = 1e3
 """A loss above this many times the untrained model's (or 1, if that is more) counts as diverged."""
@@ -30,6 +30,8 @@ class Course:
     """Seconds of the optimizer steps that were timed."""
     timed: int = 0
     reason: str = ""
+    kept: Weights = field(default_factory=dict)
+    """Its weights at its best epoch, where it is to be scored at them."""
 
     @property
     def bound(self) -> float:
@@ -69,7 +71,7 @@ class Course:
             self.reason = f"the {data} loss was {loss:.3g} {when}, above the bound of {self.bound:.3g}"
         return False
 
-    def outcome(self, test: Score | None = None, state: Literal["pruned"] | None = None) -> Outcome:
+    def outcome(self, test: Score | None = None, state: State | None = None) -> Outcome:
         """How the trial ended."""
         return Outcome(
             state=state or ("diverged" if self.reason else "finished"),

@@ -18,6 +18,7 @@ from .course import Course
 from .evaluate import Score, evaluate
 from .randomness import drawing
 from .snapshots import Weights
+from .stopping import best_epoch
 from .trial import Trial
 
 WATCHED = 32
@@ -32,7 +33,8 @@ State = tuple[dict[str, Tensor], dict[str, Any]]
 
 
 class Crew(Protocol):
-    """Trials in training. `courses` are those that go on, `left` those that diverged; `epoch` counts whole epochs."""
+    """Trials in training; `epoch` counts whole epochs. `courses` are those that go on, `left` those that do not: they
+    diverged, which their `reason` says, or their patience was over."""
 
     courses: list[Course]
     left: list[Course]
@@ -53,8 +55,8 @@ class Crew(Protocol):
     def test(self) -> list[Score]:
         """Scores on test data, in the order of `courses`."""
 
-    def weights(self) -> list[Weights]:
-        """Copies of what each trial is evaluated at, in the order of `courses`."""
+    def weights(self, of: Sequence[int] | None = None) -> list[Weights]:
+        """Copies of what each trial, or each at these places, is evaluated at, in the order of `courses`."""
 
     def state(self) -> State:
         """All that is needed to go on, between two steps."""
@@ -63,9 +65,27 @@ class Crew(Protocol):
         """Go on from such a state."""
 
 
-def untrained_test(problem: Problem, trial: Trial) -> Score:
-    """The test scores of the untrained model, which a diverged trial is worth."""
+def out_of_patience(crew: Crew, problem: Problem) -> list[Course]:
+    """At the end of an epoch, those that have waited too long for a better one; weights of best epochs are kept."""
+    if problem.patience is None:
+        return []
+    best = [best_epoch(course.curve, problem.metric.maximize) for course in crew.courses]
+    scored = [course.trial.kind != "search" for course in crew.courses]
+    improved = [k for k, epoch in enumerate(best) if epoch == crew.epoch and scored[k]]
+    for k, weights in zip(improved, crew.weights(improved) if improved else [], strict=True):
+        crew.courses[k].kept = weights
+    over = crew.epoch < problem.epochs  # at the last one all end
+    waited = zip(crew.courses, best, strict=True)
+    return [course for course, epoch in waited if over and crew.epoch - epoch >= problem.patience]
+
+
+def score_on_test(problem: Problem, trial: Trial, weights: Weights | None = None) -> Score:
+    """The test scores of a trial's model with these weights, or untrained, which a diverged trial is worth."""
     model = problem.build(trial.seed, trial.own)
+    held = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    with torch.no_grad():
+        for name, value in (weights or {}).items():
+            held[name].copy_(value)
     with drawing(derive(trial.seed, "evaluate", "test")), threads(problem):
         return evaluate(model, problem, problem.test)
 

@@ -7,7 +7,7 @@ takes, which reach each rung before any goes beyond it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ from ..problems import Problem
 from .alone import Alone
 from .checkpoint import Checkpoints, Saved
 from .course import Course, Tell
-from .crew import Crew, at_most, untrained_test
+from .crew import Crew, at_most, score_on_test
+from .evaluate import Score
 from .interrupt import Interrupt
 from .snapshots import Snapshots
 from .stack import Stack
+from .stopping import best_epoch
 from .trial import Outcome, Point
 
 Ended = list[tuple[int, Outcome]]
@@ -102,7 +104,7 @@ class Group:
                 self.crews.append(crew)
         if interrupt.asked:
             raise KeyboardInterrupt
-        self._tell()
+        self._tell([course for crew in self.crews for course in crew.courses], [])
         return []
 
     def _crew(self, team: Sequence[int], stacked: bool) -> Crew:
@@ -118,15 +120,16 @@ class Group:
 
         with Interrupt() as interrupt, at_most(self.threads):
             whole = crew.advance(pause)
-        if interrupt.asked or (not whole and self.stop()):
-            self._save([])
-            raise KeyboardInterrupt
-        ended = [(course.index, self._diverged(course)) for course in crew.left]
+        stopped = [course for course in crew.left if not course.reason]
+        ended = [(course.index, self._left(course)) for course in crew.left]
         crew.left.clear()
+        if interrupt.asked or (not whole and self.stop()):
+            self._save(ended)
+            raise KeyboardInterrupt
         if ended or self.checkpoints.due():
             self._save(ended)
         if whole:
-            self._tell(crew)
+            self._tell([*stopped, *crew.courses], ended)
         return ended
 
     def _snapshot(self, crew: Crew) -> None:
@@ -135,14 +138,13 @@ class Group:
             for course, weights in zip(crew.courses, crew.weights(), strict=True):
                 self.snapshots.take(course.index, course.steps, weights)
 
-    def _tell(self, crew: Crew | None = None) -> None:
-        for each in [crew] if crew is not None else self.crews:
-            for course in each.courses:
-                try:
-                    self.tell(course.index, course.curve[-1])
-                except KeyboardInterrupt:
-                    self._save([])
-                    raise
+    def _tell(self, courses: Sequence[Course], ended: Ended) -> None:
+        for course in courses:
+            try:
+                self.tell(course.index, course.curve[-1])
+            except KeyboardInterrupt:
+                self._save(ended)
+                raise
 
     def _decide(self, epoch: int) -> Ended:
         """At a rung, end those that do not survive it."""
@@ -166,11 +168,12 @@ class Group:
         ended: Ended = []
         with Interrupt() as interrupt, at_most(self.threads):
             for crew in self.crews:
-                scored = any(course.trial.kind != "search" for course in crew.courses)
-                courses = list(crew.courses)
-                scores = crew.test() if scored else []
+                courses, patient = list(crew.courses), self.problem.patience is not None
+                scored = any(course.trial.kind != "search" for course in courses)
+                scores = crew.test() if scored and not patient else [None] * len(courses)
                 for k, course in enumerate(courses):
-                    ended.append((course.index, self._outcome(course, scores[k] if k < len(scores) else None)))
+                    score = scores[k] if k < len(scores) else None  # one alone that diverges as it is tested
+                    ended.append((course.index, self._outcome(course, self._kept(course) if patient else score)))
         if interrupt.asked:
             self._save([])
             raise KeyboardInterrupt
@@ -183,8 +186,23 @@ class Group:
             return self._diverged(course)
         return course.outcome(test)
 
+    def _left(self, course: Course) -> Outcome:
+        """The outcome of a trial that left its crew: it diverged, or its patience was over."""
+        if course.reason:
+            return self._diverged(course)
+        early = self._outcome(course, self._kept(course))
+        if course.reason:
+            return early
+        best = best_epoch(course.curve, self.problem.metric.maximize)
+        reason = f"no epoch was better than epoch {best} for {self.problem.patience}"
+        return replace(early, state="stopped early", reason=reason)
+
+    def _kept(self, course: Course) -> Score | None:
+        """The test scores at the best epoch, of a trial that is to be scored."""
+        return None if course.trial.kind == "search" else score_on_test(self.problem, course.trial, course.kept)
+
     def _diverged(self, course: Course) -> Outcome:
-        return course.outcome(untrained_test(self.problem, course.trial) if course.trial.kind != "search" else None)
+        return course.outcome(score_on_test(self.problem, course.trial) if course.trial.kind != "search" else None)
 
     def _save(self, ended: Ended) -> None:
         """Checkpoint all crews; `ended` are trials whose outcomes the caller does not have yet."""
@@ -199,6 +217,8 @@ class Group:
                 courses = [_to_plain(course, self.names[course.index]) for course in crew.courses]
                 stacked = isinstance(crew, Stack)
                 facts["crews"].append({"number": n, "stacked": stacked, "courses": courses, "said": said})
+                for k, course in enumerate(crew.courses):
+                    tensors |= {f"kept {n} {k} {name}": value for name, value in course.kept.items()}
         facts["ended"] = [[self.names[index], asdict(outcome)] for index, outcome in ended]
         self.checkpoints.save(tensors, facts)
 
@@ -210,13 +230,11 @@ class Group:
         self.passed = facts["passed"]
         for held in facts["crews"]:
             team = [places[course["name"]] for course in held["courses"] if course["name"] in places]
-            for course in held["courses"]:
+            for k, course in enumerate(held["courses"]):
                 _from_plain(self.courses[places[course["name"]]], course)
+                self.courses[places[course["name"]]].kept = _part(saved.tensors, f"kept {held['number']} {k} ")
             crew = self._crew(team, held["stacked"])
-            prefix = f"{held['number']} "
-            crew.load(
-                {k.removeprefix(prefix): v for k, v in saved.tensors.items() if k.startswith(prefix)}, held["said"]
-            )
+            crew.load(_part(saved.tensors, f"{held['number']} "), held["said"])
             self.crews.append(crew)
         return [(places[name], _outcome_of(values)) for name, values in facts["ended"] if name in places]
 
@@ -233,6 +251,11 @@ def _from_plain(course: Course, values: Mapping[str, Any]) -> None:
     course.curve = [Point(*point) for point in values["curve"]]
     for name in _NUMBERS:
         setattr(course, name, values[name])
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Those whose names begin so, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _outcome_of(values: Mapping[str, Any]) -> Outcome:

@@ -12,7 +12,7 @@ from typing import get_args, get_type_hints
 from ..errors import InputError
 from ..problems import Problem
 from . import alone
-from .alike import signature
+from .alike import signature, stackable
 from .calibrate import calibrate
 from .checkpoint import Saved, found
 from .course import Course, Tell
@@ -57,6 +57,8 @@ def train(
         problem.check(trial.own)
         if trial.kind not in kinds:
             raise InputError(f"the kind of a trial must be one of {', '.join(kinds)}; it is {trial.kind!r}.")
+    if rungs is not None and problem.patience is not None:
+        raise InputError("rungs do not go with the problem's patience: both end trials early.")
     if names is not None and len(names) != len(trials):
         raise InputError(f"names must name each of the {len(trials)} trials; there are {len(names)}.")
     given = list(names) if names is not None else [str(index) for index in range(len(trials))]
@@ -142,7 +144,8 @@ class _Training:
         signatures = {index: signature(self.problem, self.trials[index]) for index in left}
         while left:
             alike = [index for index in left if signatures[index] == signatures[left[0]]]
-            crew = alike[: math.ceil(len(alike) / math.ceil(len(alike) / max(1, width)))]
+            most = max(1, width) if stackable(self.trials[left[0]]) else 1
+            crew = alike[: math.ceil(len(alike) / math.ceil(len(alike) / most))]
             left = [index for index in left if index not in set(crew)]
             if self.rungs is None:
                 yield [crew]

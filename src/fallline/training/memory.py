@@ -55,8 +55,9 @@ def _of_a_step(problem: Problem, crew: Stack) -> int:
     climbs = crew.courses[0].trial.rule.climb is not None
     gradients = [*crew.models.parameters.values()] * (2 if climbs else 1)  # a climb keeps where it began
     own = {tensor.untyped_storage().data_ptr() for tensor in held}
+    best = [] if problem.patience is None else [*crew.models.parameters.values(), *crew.models.fixed.values()]
     activations = sum(size for place, size in kept.items() if place not in own)
-    return int(sum(t.nbytes for t in [*held, *gradients]) + _TEMPORARY * activations)
+    return int(sum(t.nbytes for t in [*held, *gradients, *best]) + _TEMPORARY * activations)
 
 
 def _free(device: torch.device) -> int:

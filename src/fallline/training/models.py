@@ -33,6 +33,7 @@ class Models:
         chosen = [models[_which(trial)] for trial in trials]
         self.skeleton = chosen[0]
         self.loss = problem.loss_of(trials[0].own)
+        self.penalty = None if problem.penalty is None else problem.penalty.of(self.skeleton)
         self.draws = Draws([trial.seed for trial in trials])
         self.shares: Shares = dropout_shares(chosen)
         held = [dict([*model.named_parameters(), *model.named_buffers()]) for model in chosen]
@@ -57,10 +58,10 @@ class Models:
         """Losses and gradients of these parameters, on one backward pass for all."""
         axis = None if self.shared_batches else 0
         held, axes = self._held(parameters, fixed)
-        losses = over_trials(self._loss, (axis, axis, *axes), draws)(x, y, *held)
+        losses, lowered = over_trials(self._losses, (axis, axis, *axes), draws)(x, y, *held)
         # the gradient of their sum: trials do not meet, so it is each trial's own
-        ones = torch.ones_like(losses)
-        return losses.detach(), torch.autograd.grad(losses, list(parameters), ones, allow_unused=True)
+        ones = torch.ones_like(lowered)
+        return losses.detach(), torch.autograd.grad(lowered, list(parameters), ones, allow_unused=True)
 
     def _held(self, parameters: Sequence[Tensor], fixed: Sequence[Tensor]) -> tuple[list[Tensor], list[int | None]]:
         """All tensors of the models in the order of `places`, and their trial axes."""
@@ -75,8 +76,10 @@ class Models:
                 owner[key] = value
         return self.skeleton(x)
 
-    def _loss(self, x: Tensor, y: Tensor, *held: Tensor) -> Tensor:
-        return self.loss(self._forward(x, held), y)
+    def _losses(self, x: Tensor, y: Tensor, *held: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss, and what is lowered: the loss with the problem's penalty."""
+        loss = self.loss(self._forward(x, held), y)
+        return loss, loss if self.penalty is None else loss + self.penalty()
 
     @torch.no_grad()
     def scores(self, x: Tensor, y: Tensor, at: Mapping[str, Tensor] | None = None) -> np.ndarray[Any, Any]:
@@ -106,13 +109,14 @@ class Models:
             each = (tree_map(lambda value, k=k: value[k], outputs) for k in range(len(self.draws)))
             return np.array([metric.mean(output, y) for output in each])
 
-    def weights(self, at: Mapping[str, Tensor] | None = None) -> list[Weights]:
-        """Copies of every trial's parameters and buffers, with the parameters `at` in place of those trained."""
+    def weights(self, at: Mapping[str, Tensor] | None = None, of: Sequence[int] | None = None) -> list[Weights]:
+        """Copies of the parameters and buffers of every trial, or of those `of` these places, with the parameters `at`
+        in place of those trained."""
         apart = {**(self.parameters if at is None else at), **self.fixed}
         return [
             {name: value.detach()[k].clone() for name, value in apart.items()}
             | {name: value.clone() for name, value in self.common.items()}
-            for k in range(len(self.draws))
+            for k in (range(len(self.draws)) if of is None else of)
         ]
 
     def keep(self, trials: Sequence[int]) -> None:

@@ -220,8 +220,9 @@ def _same(a: Tensor | None, b: Tensor | None, tolerance: float) -> bool:
 
 
 def _python_state(model: nn.Module) -> list[Any]:
-    """What the model's modules hold besides tensors and modules, as text."""
+    """What the model's modules hold besides tensors and modules, as text; frozen norms go back to evaluation as they
+    are called, so whether a module trains says nothing."""
     return [
-        {name: repr(value) for name, value in vars(module).items() if not name.startswith("_")}
+        {name: repr(value) for name, value in vars(module).items() if not name.startswith("_") and name != "training"}
         for module in model.modules()
     ]

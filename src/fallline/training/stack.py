@@ -1,7 +1,7 @@
 """Many trials trained as one program, a row of hyper-parameters and a random stream for each.
 
 A trial's initial weights, data order, dropout and augmentation come from its own seed, so its numbers do not depend on
-who else is in the stack (but for the last bits of sums). A trial that diverges leaves, and the stack is compacted.
+who else is in the stack (but for the last bits of sums). A trial that ends early leaves, and the stack is compacted.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from ..averages import StackedAverage
 from ..kernels.stacked import StackedStepper
 from ..problems import Arrays, Problem, derive, generator
 from ..stacking import CannotStack
+from .alike import ONE_BY_ONE, stackable
 from .compiling import TOLERANCE, WORTH_COMPILING, compiled
 from .course import Course
-from .crew import TIMED, WATCHED, Pause, State, augmented, synchronize, threads
+from .crew import TIMED, WATCHED, Pause, State, augmented, out_of_patience, synchronize, threads
 from .evaluate import Score, rows_without_gradients
 from .following import follow
 from .models import Models, possible
@@ -42,6 +43,10 @@ class Stack:
     def __init__(self, problem: Problem, courses: Sequence[Course], compile: bool = False) -> None:
         if not isinstance(problem.train, Arrays):
             raise CannotStack("the data come from a Dataset, one example at a time.")
+        if not all(stackable(course.trial) for course in courses):
+            raise CannotStack(f"{ONE_BY_ONE}.")
+        if problem.start is not None and problem.start.by_layer:
+            raise CannotStack("layers learn at rates, or from epochs on, of their own.")
         self.problem, self.data = problem, problem.train
         self.courses = sorted(courses, key=lambda course: course.trial.rule.name)
         self.left: list[Course] = []
@@ -102,6 +107,7 @@ class Stack:
             else:
                 bad.append(course)
         self._leave(bad)
+        self._leave(out_of_patience(self, self.problem))
         if self.courses:
             self._open(0)
 
@@ -127,8 +133,9 @@ class Stack:
         x, y = self.batch(low, high)
         losses, gradients = (self.replay(x, y) or self.models.gradients)(x, y)
         self._update(self._uphill(gradients, x, y))
-        if self.average is not None and self.courses[0].steps < self.follower.steps:
-            self.average.update(self.models.parameters, self.courses[0].steps, self.follower.steps)
+        run = self.follower
+        if self.average is not None and self.courses[0].steps < run.steps:
+            self.average.update(self.models.parameters, self.courses[0].steps, run.steps, run.epoch_steps)
         self.at += 1
         self.undisturbed += 1
         self.losses.append(losses)
@@ -326,8 +333,8 @@ class Stack:
                 at[name][part] = weights
         return at
 
-    def weights(self) -> list[Weights]:
-        return self.models.weights(self._evaluated())
+    def weights(self, of: Sequence[int] | None = None) -> list[Weights]:
+        return self.models.weights(self._evaluated(), of)
 
     def state(self) -> State:
         tensors = self.models.state()

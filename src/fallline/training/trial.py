@@ -9,6 +9,9 @@ from typing import Literal
 from ..problems import Setting
 from ..rules import Rule
 
+State = Literal["finished", "stopped early", "diverged", "pruned"]
+"""How a trial ended."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -50,11 +53,13 @@ class Outcome:
 
     A diverged trial says why in `reason`, and is worth its untrained model: `curve` ends with the last
     healthy epoch, and the test scores are those of the untrained weights. A pruned one was ended by `rungs`; its
-    curve ends there. `seconds` is training time, `step_seconds` the mean time of an optimizer step alone; of
-    trials that are trained together each has its share. Test scores are None for search trials.
+    curve ends there. One whose patience was over says since when in `reason`; where the problem has a patience, test
+    scores are those of the best epoch's weights. `seconds` is training time, `step_seconds` the mean time of an
+    optimizer step alone; of trials that are trained together each has its share. Test scores are None for search
+    trials.
     """
 
-    state: Literal["finished", "diverged", "pruned"]
+    state: State
     reason: str
     curve: tuple[Point, ...]
     steps: int

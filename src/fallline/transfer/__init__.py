@@ -16,6 +16,9 @@ How the loaded layers learn is said by the recipes of `fallline.optim`, which ta
     for epoch in range(epochs):
         unfreezing.step(epoch)                                   # one layer more
         ...
+
+Trials of a problem do all of it by `problem.transferred("resnet18.pt", freeze="layer1", layer_factor=2.6)`
+(`start.py`), which `compare(..., weights="resnet18.pt")` and `--from` of the command line come down to.
 """
 
 from __future__ import annotations
@@ -23,5 +26,6 @@ from __future__ import annotations
 from .head import head_of, replace_head
 from .load import Report, load_weights
 from .read import read
+from .start import Start
 
-__all__ = ["Report", "head_of", "load_weights", "read", "replace_head"]
+__all__ = ["Report", "Start", "head_of", "load_weights", "read", "replace_head"]

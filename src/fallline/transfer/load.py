@@ -61,12 +61,16 @@ def load_weights(model: nn.Module, source: Path | str | nn.Module | Mapping[str,
     Types and devices stay those of the model. Raises `InputError`, and loads nothing, where nothing fits, where a
     tensor outside the head has another shape, or one would hold numbers that are not finite.
     """
+    return fill(model, *given(source), head)
+
+
+def fill(model: nn.Module, name: str, held: Iterable[Weights], head: str = "auto") -> Report:
+    """`load_weights` from mappings that were read before, of a source of that name."""
     model = bare(model)
     known = {key: value for key, value in model.state_dict(keep_vars=True).items() if isinstance(value, Tensor)}
     if any(isinstance(value, UninitializedParameter | UninitializedBuffer) for value in known.values()):
         raise InputError("the model has layers that learn their shape from the first batch; show it one before.")
     how, of_head = _head(model, head, known)
-    name, held = _from(source)
     weights, rest = _best(held, known, name)
     wrong = _differing(weights, known)
     allowed = of_head if how != "load" else set()
@@ -107,7 +111,7 @@ def _head(model: nn.Module, head: str, known: Iterable[str]) -> tuple[str, set[s
     return how, {name for name in known if not within or name.startswith(f"{within}.")}
 
 
-def _from(source: Path | str | nn.Module | Mapping[str, Tensor]) -> tuple[str, list[Weights]]:
+def given(source: Path | str | nn.Module | Mapping[str, Tensor]) -> tuple[str, list[Weights]]:
     """What to call the source, and the mappings that it holds."""
     if isinstance(source, nn.Module):
         return f"the {type(source).__name__}", [source.state_dict()]

@@ -15,13 +15,14 @@ from torch import Tensor
 
 from ...errors import InputError
 from ...models import resnet
+from ...progress import tracked
 from ..data import Digest, Fingerprinted
 from ..optional import needs
 from ..problem import Problem
 from ..stratify import stratified
 from . import folder as folders
 from .source import Form, Source
-from .survey import refuse, shown, survey
+from .survey import refuse, survey
 
 Array = np.ndarray[Any, Any]
 IN_MEMORY = 2**30
@@ -79,8 +80,8 @@ def from_sources(
         *seen,
         f"{how.format(size=f'{needed / 2**20:,.0f} MiB', limit=f'{in_memory / 2**20:,.0f} MiB')}",
         *split_notes,
-        f"The model is a ResNet-20, by default trained for {epochs} epochs in batches of {batch_size}, not augmented. "
-        "For another one, write a Problem in a Python file.",
+        f"The model is a ResNet-20, by default trained for {epochs} epochs in batches of {batch_size}, not augmented "
+        '(as --augment "flip > crop(4)" would). For another one, write a Problem in a Python file.',
         *problem.notes,
     ]
     return problem
@@ -138,7 +139,7 @@ def _read(source: Source, form: Form, indices: Sequence[int] | Array) -> Array:
     """Those pictures, uint8 (n, channels, height, width). Raises `InputError` naming all that cannot be read."""
     pixels = np.empty((len(indices), form.channels, form.height, form.width), np.uint8)
     broken = []
-    for row, index in enumerate(shown(indices, "reading the pictures")):
+    for row, index in enumerate(tracked(indices, "reading the pictures")):
         try:
             pixels[row] = form.read(source, index)
         except InputError:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from statistics import median_low
-from typing import Any, TypeVar
+from typing import Any
 
 from ...errors import InputError
+from ...progress import tracked
 from .source import BROKEN, Form, Source
-
-T = TypeVar("T")
 
 LARGEST = 64
 """Pixels of the shorter side that larger pictures are brought to."""
@@ -26,7 +24,7 @@ def survey(parts: Mapping[str, Source], size: int | None) -> tuple[Form, list[st
     """
     sizes, modes, moving, broken = Counter[tuple[int, int]](), Counter[str](), 0, list[str]()
     for source in parts.values():
-        for index in shown(range(len(source)), "looking at the pictures"):
+        for index in tracked(range(len(source)), "looking at the pictures"):
             try:
                 with source.open(index) as image:
                     sizes[image.size[::-1] if _turned(image) else image.size] += 1
@@ -55,16 +53,6 @@ def refuse(broken: list[str]) -> None:
         raise InputError(
             f"{len(broken)} files cannot be read as pictures: {', '.join(broken[:5])}{more}. Repair or remove them."
         )
-
-
-def shown(items: Iterable[T], what: str) -> Iterable[T]:
-    """The items, with a bar on stderr where that is a terminal."""
-    if not sys.stderr.isatty():
-        return items
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(items, what, console=Console(stderr=True), transient=True)
 
 
 def _turned(image: Any) -> bool:

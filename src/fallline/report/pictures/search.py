@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
 _MOST = 40  # curves in a panel
 _BAND = 300  # trials that the band is drawn from
-_ENDS = {"diverged": "x-thin-open", "pruned": "line-ns-open"}
+_ENDS = {"diverged": "x-thin-open", "pruned": "line-ns-open", "stopped early": "line-ns-open"}
 
 
 @picture("Learning curves of the search", section="tuning", place=2)
 def search(view: View) -> list[Panel]:
     """Validation {metric} of each search trial, the chosen one thick. A cross ends a trial that diverged, an upright
-    stroke one that was pruned. What starts or ends below the edge is cut off; double-click to see all."""
+    stroke one that was pruned or stopped early. What starts or ends below the edge is cut off; double-click to see
+    all."""
     measure = view.measure
     ends = [
         value
@@ -30,7 +31,8 @@ def search(view: View) -> list[Panel]:
     if len(ends) < 2:
         return []
     window = zoom(ends, measure.maximize, share=0.8)
-    longest = max(record.last.epoch for rule in view.result.rules for record in rule.search)
+    healthy = (record for rule in view.result.rules for record in rule.search if not record.diverged)
+    longest = max(record.curve[-1].epoch for record in healthy)
     layout = {
         "xaxis": {"title": {"text": "epoch"}, "range": [0, max(longest, 4)], "nticks": 6, "tickangle": 0},
         "yaxis": {"range": list(window), "nticks": 4},

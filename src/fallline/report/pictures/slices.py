@@ -31,7 +31,7 @@ def slices(view: View) -> list[Panel]:
         value
         for rule in view.result.rules
         for record in rule.search
-        if record.state == "finished" and (value := measure.shown(record.score)) is not None
+        if record.state in ("finished", "stopped early") and (value := measure.shown(record.score)) is not None
     ]
     if not ended:
         return []

@@ -26,6 +26,7 @@ def notes(
         *_about_completeness(plan, trials),
         _about_protocol(plan),
         *_about_pruning(plan, ranked),
+        *_about_patience(plan, trials),
         *_about_execution(execution),
         _about_intervals(plan, ranked),
         *_about_target(plan, ranked, target),
@@ -67,6 +68,17 @@ def _about_pruning(plan: Plan, ranked: Sequence[RuleResult]) -> list[str]:
         f"Search trials that fell behind were ended early ({plan.pruner}): {pruned} of {total}. Such a trial cannot be "
         f"chosen. Wherever search trials are compared it counts with its last score, which more epochs might have "
         f"raised; the expected best at small budgets is therefore a low estimate.",
+    ]
+
+
+def _about_patience(plan: Plan, trials: Sequence[TrialRecord]) -> list[str]:
+    patience = plan.problem.get("patience")
+    if patience is None:
+        return []
+    early = sum(trial.state == "stopped early" for trial in trials)
+    return [
+        f"Training ended after {_count(patience, 'epoch')} without a better validation {plan.metric_name} ({early} of "
+        f"{_count(len(trials), 'trial')}); every trial counts with the weights of its best epoch."
     ]
 
 

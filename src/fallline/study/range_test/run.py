@@ -44,7 +44,7 @@ def lr_range(
     `problem` and `rule` are as in `compare`; `settings` are the rule's other hyper-parameters (default: the rule's
     own). The test is run from the initial weights and in the data order of `seeds` seeds, `seed` and those after it,
     with `steps` mini-batches each. `low` and `high` default to the rule's search range, ten times wider on each side.
-    `progress` shows a bar on stderr (default: when that is a terminal).
+    `progress` shows a bar (default: at a terminal and in a notebook).
 
     The problem's schedule is not followed. The user's model, data and random state are left as they were. Ctrl-C keeps
     what was swept and returns it as a result that is not `complete`. Raises `InputError` before any training for

@@ -176,6 +176,7 @@ class Record:
 
     def trials(self, study: str, kinds: Sequence[str] = KINDS) -> list[TrialRecord]:
         """The finished trials of a study, by rule, kind and number. Their curves are `Curve`s."""
+        plan = self.study(study)[1]
         query = (
             select(trials_, planned.c.number)
             .join(planned, planned.c.key == trials_.c.key)
@@ -187,7 +188,7 @@ class Record:
             with self._reading(f"a trial of study {study}"):
                 where = {row["id"]: row for row in connection.execute(select(environments)).mappings()}
                 found = connection.execute(query).mappings()
-                return [rows.to_trial(row, where[row["environment"]], row["number"]) for row in found]
+                return [rows.to_trial(row, where[row["environment"]], row["number"], plan) for row in found]
 
         return self.database.run(work)
 

@@ -25,12 +25,13 @@ def of_trial(key: str, problem: str, rule_text: str, trial: TrialRecord) -> dict
     return schema.sealed(schema.trials, row)
 
 
-def to_trial(row: RowMapping, environment: RowMapping, number: int) -> TrialRecord:
-    """The trial of a row. Raises `ValueError` for a row that is not what was written."""
+def to_trial(row: RowMapping, environment: RowMapping, number: int, plan: Plan) -> TrialRecord:
+    """The trial of a row, as it counts in a plan. Raises `ValueError` for a row that is not what was written."""
     check(schema.trials, dict(row))
     values: dict[str, Any] = {name: row[name] for name in _PLAIN}
     values |= {"settings": back(row["settings"]), "own": back(row["own"]), "curve": Curve(row["curve"])}
-    return TrialRecord(**values, number=number, versions=environment["versions"], machine=environment["machine"])
+    values |= {"versions": environment["versions"], "machine": environment["machine"]}
+    return TrialRecord(**values, number=number, counted=plan.counted(values["curve"]))
 
 
 def check(table: Table, row: Mapping[str, Any]) -> None:
