@@ -11,6 +11,8 @@ import hypothesis
 os.environ.setdefault("FALLLINE_CACHE_DIR", str(Path(tempfile.gettempdir()) / "fallline-test-kernels"))
 os.environ["NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING"] = "1"  # colours, on messages that nobody sees, take time
 os.environ.pop("FALLLINE_DATA", None)
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers that share the cores wait for each other's threads
 if not os.path.exists("/dev/nvidia0"):
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported, whoever does it first
 

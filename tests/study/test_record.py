@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import sqlite3
 import struct
 from contextlib import closing
@@ -270,6 +271,17 @@ def test_a_locked_record_is_waited_for(tmp_path: Path) -> None:
             fill(record, replace(TRIAL, number=1, seed=1))
         other.execute("ROLLBACK")
         assert record.trials(study) == [TRIAL]
+
+
+@pytest.mark.parametrize("moment", ["begin", "after_cursor_execute", "commit"])
+def test_ctrl_c_in_the_middle_of_a_transaction_leaves_no_lock(tmp_path: Path, moment: str) -> None:
+    with Record.create(tmp_path) as record, closing(sqlite3.connect(tmp_path / FILE, timeout=0)) as other:
+        fill(record, TRIAL)
+        event.listen(record.database.engine, moment, lambda *_: signal.raise_signal(signal.SIGINT), once=True)
+        with pytest.raises(KeyboardInterrupt) as pressed:  # whose frames are held while others want to write
+            fill(record, replace(TRIAL, number=1, seed=1))
+        other.execute("BEGIN IMMEDIATE")
+    assert pressed.type is KeyboardInterrupt
 
 
 def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:

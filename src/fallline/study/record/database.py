@@ -17,6 +17,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine, exc
 
 from ...errors import RecordError
+from ...training.interrupt import Interrupt
 
 T = TypeVar("T")
 
@@ -51,20 +52,27 @@ class Database:
         return self.engine.dialect.name == "sqlite"
 
     def run(self, work: Callable[[Connection], T]) -> T:
-        """Do the work in one transaction, again where it was cut off. Raises `RecordError` when it cannot be done."""
+        """Do the work in one transaction, again where it was cut off. Raises `RecordError` when it cannot be done.
+
+        Ctrl-C waits for the end of the transaction.
+        """
         patience, pause = self.patience, self.patience.first
         began, told = patience.clock(), False
         while True:
+            interrupt = Interrupt()  # Ctrl-C in the middle of a transaction would leave its lock behind
             try:
-                with self.engine.begin() as connection:
+                with interrupt, self.engine.begin() as connection:
                     result = work(connection)
                 self.reached = True
-                return result
+                if not interrupt.asked:
+                    return result
             except (exc.DBAPIError, sqlite3.Error) as error:  # SQLite's own while connecting
                 cause = _cause(error)
                 left = patience.seconds - (patience.clock() - began)
                 if not self._passing(error) or left <= 0:
                     raise self.trouble(cause) from error
+            if interrupt.asked:
+                raise KeyboardInterrupt
             if not told:
                 patience.tell(f"waiting for the database {self.where}, at most {patience.seconds:g} s: {cause}")
                 told = True
