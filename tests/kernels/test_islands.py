@@ -45,8 +45,14 @@ def _seen_before(p, g, m: Low, *, t, lr=0.1):
     return p - lr * (m @ view).sum((-2, -1), keepdim=True), 0.5 * m + r
 
 
-@pytest.mark.parametrize("text", [_projected, _old_and_new, _seen_before], ids=lambda each: each.name)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+ISLANDS = [(text, torch.float32) for text in (_projected, _old_and_new, _seen_before)]
+
+
+@pytest.mark.parametrize(
+    ("text", "dtype"),
+    [*ISLANDS, (_projected, torch.float64), (_projected, torch.bfloat16)],
+    ids=lambda each: getattr(each, "name", str(each)),
+)
 def test_islands_give_what_the_text_gives(text: Rule, dtype):
     generator = torch.Generator().manual_seed(0)
     shapes = ((5, 7), (5, 7), (4, 2), (2, 5, 7), (3, 3))

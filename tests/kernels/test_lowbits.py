@@ -32,7 +32,8 @@ RULES = [
 
 
 TYPES = [
-    *((name, dtype) for name in RULES for dtype in (torch.float32, torch.bfloat16)),
+    *((name, (torch.float32, torch.bfloat16)[k % 2]) for k, name in enumerate(RULES)),
+    ("state_8bit(adamw)", torch.bfloat16),
     *((name, torch.float16) for name in ("state_8bit(adamw)", "stochastic_rounding(adamw)", "state_8bit(muon)")),
 ]
 """The other half type is read and written as it is without few bits."""

@@ -48,7 +48,7 @@ def test_every_kind_of_tensor_is_stepped(name):
 
 @pytest.mark.parametrize("name", RULES)
 def test_zero_gradients_are_no_trouble(name):
-    params = parameters((4, 5), (3,), dtype=torch.float32)
+    params = parameters((4, 5), (7,))
     optimizer = optim.optimizer(name, params)
     for p in params:
         p.grad = torch.zeros_like(p)
@@ -192,8 +192,8 @@ def test_constrained_scion_stays_in_its_ball():
 
 
 def test_apollo_lets_its_steps_grow_slowly():
-    (p,) = parameters((8, 12))
-    optimizer = optim.optimizer("apollo_adamw", [p], lr=1.0, rank=4)
+    (p,) = parameters((4, 5))
+    optimizer = optim.optimizer("apollo_adamw", [p], lr=1.0)
     lengths = []
     for step in range(6):
         before = p.detach().clone()
