@@ -81,7 +81,7 @@ class Row:
         left = len(self.stepped)
         if left == len(MODELS[self.model]()):
             return self.rule
-        return f"{self.rule} ({left} tensors, {sum(p.numel() for p in self.stepped):,})"
+        return f"{self.rule} ({left} {'tensor' if left == 1 else 'tensors'}, {sum(p.numel() for p in self.stepped):,})"
 
 
 def table(rows: list[Row]) -> str:
