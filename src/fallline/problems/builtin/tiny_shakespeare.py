@@ -34,7 +34,8 @@ _SCORED = 1024
 def tiny_shakespeare(data: Path | None = None) -> Problem:
     """The next character of Shakespeare's plays, in nats a character: an LSTM of 256 units, one-cycle schedule.
 
-    Text: Karpathy's char-rnn (2015). The last 5 % of the text are for test, the 5 % before them for validation.
+    Text: Karpathy's char-rnn (2015). The last 5 % of the text are for test, the 5 % before them for validation; both
+    are scored in windows of 1,024 characters, each begun without memory.
     """
     text, characters = _text(data)
     return Problem(
