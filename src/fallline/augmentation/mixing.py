@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import sqrt
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -17,9 +18,26 @@ from .step import Data, pictures
 __all__ = ["CutMix", "Mixup"]
 
 
+@dataclass(frozen=True)
+class _Mixture:
+    """What mixtures have in common: how evenly they mix, and of how many classes targets become shares."""
+
+    alpha: float
+    classes: int | None = None
+
+    def __post_init__(self) -> None:
+        number("alpha", self.alpha, above=True)
+        if self.classes is not None:
+            whole("classes", self.classes, 2)
+
+    def fitted(self, data: Data) -> Self:
+        """With the number of classes."""
+        return self if self.classes is not None else replace(self, classes=data.classes)
+
+
 @step("mixup")
 @dataclass(frozen=True)
-class Mixup:
+class Mixup(_Mixture):
     """Every example is mixed with another of its batch, and so are their targets: x (n, *) of floating point.
 
     x = lam x_i + (1 - lam) x_j, y = lam y_i + (1 - lam) y_j, with one lam ~ Beta(alpha, alpha) a batch. Targets that
@@ -31,10 +49,6 @@ class Mixup:
     """
 
     alpha: float = 0.2
-    classes: int | None = None
-
-    def __post_init__(self) -> None:
-        _check(self.alpha, self.classes)
 
     def __call__(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         if not x.is_floating_point():
@@ -42,14 +56,10 @@ class Mixup:
         y, lam, other = _soft(y, self.classes, "Mixup"), _beta(self.alpha), torch.randperm(len(x)).to(x.device)
         return lam * x + (1 - lam) * x[other], lam * y + (1 - lam) * y[other]
 
-    def fitted(self, data: Data) -> Mixup:
-        """With the number of classes."""
-        return self if self.classes is not None else replace(self, classes=data.classes)
-
 
 @step("cutmix")
 @dataclass(frozen=True)
-class CutMix:
+class CutMix(_Mixture):
     """A box of every picture is replaced by that of another of its batch: x (n, channels, height, width).
 
     The box has the share 1 - lam of the picture, lam ~ Beta(alpha, alpha) a batch, around a pixel drawn evenly; targets
@@ -61,10 +71,6 @@ class CutMix:
     """
 
     alpha: float = 1.0
-    classes: int | None = None
-
-    def __post_init__(self) -> None:
-        _check(self.alpha, self.classes)
 
     def __call__(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         n, _, height, width = pictures("CutMix", x).shape
@@ -74,10 +80,6 @@ class CutMix:
         mixed[:, :, rows, columns] = x[other][:, :, rows, columns]
         kept = 1 - (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
         return mixed, kept * y + (1 - kept) * y[other]
-
-    def fitted(self, data: Data) -> CutMix:
-        """With the number of classes."""
-        return self if self.classes is not None else replace(self, classes=data.classes)
 
 
 def _box(height: int, width: int, lam: float) -> tuple[slice, slice]:
@@ -103,9 +105,3 @@ def _soft(y: Tensor, classes: int | None, step: str) -> Tensor:
     if len(y) and not 0 <= int(y.min()) <= int(y.max()) < classes:
         raise InputError(f"{step} has classes={classes}; y has labels from {int(y.min())} to {int(y.max())}.")
     return F.one_hot(y.long(), classes).to(torch.get_default_dtype())
-
-
-def _check(alpha: float, classes: int | None) -> None:
-    number("alpha", alpha, above=True)
-    if classes is not None:
-        whole("classes", classes, 2)

@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn, get_ema_multi_avg_fn, update_bn
 
 from ..errors import InputError
+from ..tensors import parameters_and_buffers
 from .kinds import Kind, parse
 
 _HALF = (torch.float16, torch.bfloat16)
@@ -77,11 +78,11 @@ class Average:
         if not self.count or self._applied:
             yield self._given
             return
-        mine = list(_tensors(self._model).values())
+        mine = list(parameters_and_buffers(self._model).values())
         kept = [tensor.detach().clone() for tensor in mine]
         self._applied = True
         try:
-            _copy(_tensors(self.averaged).values(), mine)
+            _copy(parameters_and_buffers(self.averaged).values(), mine)
             yield self._given
         finally:
             _copy(kept, mine)
@@ -105,7 +106,7 @@ class Average:
 
     def state(self) -> dict[str, Tensor]:
         """All that is needed to go on, by name: what `load` takes and a safetensors file can hold."""
-        held = {f"average.{name}": value.detach() for name, value in _tensors(self.averaged).items()}
+        held = {f"average.{name}": value.detach() for name, value in parameters_and_buffers(self.averaged).items()}
         return {"count": torch.tensor(self.count), **held}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
@@ -117,7 +118,7 @@ class Average:
             raise InputError(f"the state is not that of an average of this model: {what}.")
         self.count = int(state["count"])
         self._averaged.n_averaged.fill_(self.count)
-        held = _tensors(self.averaged)
+        held = parameters_and_buffers(self.averaged)
         _copy([state[f"average.{name}"] for name in held], held.values())
 
     def _several(self, averages: Any, weights: Any, _: Any) -> None:
@@ -135,11 +136,6 @@ class Average:
             if len(x) > 1:
                 x = x.to(device)
                 yield x.float() if self._wide and x.dtype in _HALF else x
-
-
-def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers by name, one that is used twice once."""
-    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
 @torch.no_grad()

@@ -32,8 +32,13 @@ if TYPE_CHECKING:
     from ..ensembles.cook import Cooked
 
 
+_OWN = ("problem", "members", "lr", "given", "soup", "bins", "data", "target_column", "as_json")
+"""Options that are seen to here; all others are arguments of `ensembles.train`, under its names."""
+
+
 @app.command()
 def ensemble(
+    context: typer.Context,
     problem: Annotated[str, typer.Argument(help=NAMED)],
     kind: Annotated[
         str,
@@ -104,35 +109,15 @@ def ensemble(
     check_bins(bins)
     # the problem first: its file may define the rule
     loaded = load(problem, data, target_column)
-    asked = values(given or []) | ({} if lr is None else {"lr": lr})
-    settings, own = loaded.divided(asked, load_rule(rule).hypers)
+    wanted = values(given or []) | ({} if lr is None else {"lr": lr})
+    settings, own = loaded.divided(wanted, load_rule(rule).hypers)
     loaded = loaded.with_settings(own)
     if not as_json:
         say(loaded.notes)
     place = out or Path("ensembles") / re.sub(r"[^\w.-]+", "-", f"{loaded.name}-{rule}-{kind}").strip("-")
     try:
-        made = run(
-            loaded,
-            members,
-            kind=kind,
-            rule=rule,
-            settings=settings,
-            schedule=schedule,
-            average=average,
-            l1=l1,
-            l2=l2,
-            penalize=penalize,
-            weights=weights,
-            head=head,
-            freeze=freeze,
-            augment=augment,
-            label_smoothing=label_smoothing,
-            epochs=epochs,
-            batch_size=batch_size,
-            seed=seed,
-            out=place,
-            fresh=fresh,
-        )
+        asked = {name: value for name, value in context.params.items() if name not in _OWN}
+        made = run(loaded, members, settings=settings, **{**asked, "out": place})
     except KeyboardInterrupt:
         print("Stopped before the first member was finished; the same command goes on from there.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None

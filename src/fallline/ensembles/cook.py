@@ -13,6 +13,7 @@ from torch import nn
 from ..errors import InputError, unknown
 from ..problems import Problem
 from ..progress import Bar, left
+from ..tensors import parameters_and_buffers
 from ..training import Score, Weights, evaluate
 from . import soups
 from .ensemble import filled
@@ -92,8 +93,7 @@ def cook(
         soup = how.make(members, _counted(soups.validation(problem), bar), problem.metric.maximize)
     # a single member has the statistics that it was trained with
     model = soups.ready(problem.build(0), soup.weights, problem, recalibrate=len(soup.used) > 1)
-    weights = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    held = {name: value.detach() for name, value in weights.items()}
+    held = {name: value.detach() for name, value in parameters_and_buffers(model).items()}
     return Cooked(soup, tuple(names), problem.metric.name, held, evaluate(model, problem, problem.test))
 
 

@@ -79,7 +79,18 @@ def train(
     theirs, own = problem.divided(settings or {}, chosen.hypers)
     used = {**chosen.defaults, **chosen.check(theirs)}
     count, first = whole("members", members, 1), whole("seed", seed, 0)
-    practice = Practice(None, average, None, l1, l2, penalize, weights, head, freeze, augment, label_smoothing, own)
+    practice = Practice(
+        average=average,
+        l1=l1,
+        l2=l2,
+        penalize=penalize,
+        weights=weights,
+        head=head,
+        freeze=freeze,
+        augment=augment,
+        label_smoothing=label_smoothing,
+        settings=own,
+    )
     # without patience: members are taken after a run's set updates
     problem = practice.of(_changed(problem.patient(None), kind, schedule, epochs, batch_size))
     try:

@@ -24,6 +24,11 @@ _REDUCED: dict[tuple[Extent, int], Extent] = {
 }
 
 
+def is_tensor(extent: Extent) -> bool:
+    """Whether a value of that extent is a tensor, and not one number for all of a tensor."""
+    return extent not in ("number", "scalar")
+
+
 def joined(extents: Iterable[Extent]) -> Extent:
     """The extent of what values of these extents give together."""
     found = set(extents)

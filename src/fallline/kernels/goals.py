@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from .extent import Extent
+from .extent import Extent, is_tensor
 from .operation import UnknownOperation, Value
 from .plan import Plan
 from .stages import Needs, Stages, in_memory
@@ -128,7 +128,7 @@ class Goals:
     def _behind(self, call: str) -> set[str]:
         """What must be there when a call is made: its tensors, and the scalars that its numbers are computed from."""
         takes = self.stages.takes(call)
-        numbers = [taken for taken in takes if self.plan.extent(taken) in ("number", "scalar")]
+        numbers = [taken for taken in takes if not is_tensor(self.plan.extent(taken))]
         return {column for number in numbers for column in self.stages.columns(number)} | {*takes}
 
     def _store_early(self, goal: Goal) -> None:

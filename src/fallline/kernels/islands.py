@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from .extent import Extent, extent_of, joined, reduced
+from .extent import Extent, extent_of, is_tensor, joined, reduced
 from .operation import Call, Given, Operation, Value
 from .plan import Plan
 from .vocabulary import ARITHMETIC, FUNCTIONS, Reduce
@@ -93,13 +93,13 @@ class Islands:
 
     def _view(self, op: Operation) -> Shape | None:
         """The shape in which an operation would be seen; None where it is none of an island's."""
-        if op.call is None or op.extent in ("number", "scalar") or op.call.shape is None:
+        if op.call is None or not op.tensor or op.call.shape is None:
             return None
         if not _known(op.call.said) or op.boolean:
             return None
         shapes = [op.call.shape]
         for name in op.call.takes:
-            tensor = self.plan.extent(name) not in ("number", "scalar")
+            tensor = is_tensor(self.plan.extent(name))
             if tensor and (self._shape(name) is None or self._boolean(name)):
                 return None
             shapes += [shape for shape in [self._shape(name)] if shape is not None]
@@ -186,7 +186,7 @@ class Islands:
             if alone and made and self._shape(str(value)) == self._shape(array):
                 written[str(value)] = array
         read = {name for op in island.members.values() if op.call for name in op.call.takes}
-        inputs = {name for name in read - set(island.members) if self.plan.extent(name) not in ("number", "scalar")}
+        inputs = {name for name in read - set(island.members) if is_tensor(self.plan.extent(name))}
         return written if inputs >= set(written.values()) and inputs - set(written.values()) else {}
 
     def _own(self, island: _Island) -> set[str]:
@@ -280,7 +280,7 @@ class _Writing:
         if operand in self.extents:
             return operand
         extent = self.whole.plan.extent(operand)
-        if extent not in ("number", "scalar"):
+        if is_tensor(extent):
             shape = self.whole._shape(operand)
             assert shape is not None
             self.tensors[operand] = self.extents[operand] = extent_of(shape, self.island.view)

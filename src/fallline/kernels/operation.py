@@ -9,7 +9,7 @@ from typing import Any
 
 from torch.fx.node import map_aggregate
 
-from .extent import Extent
+from .extent import Extent, is_tensor
 from .vocabulary import REDUCTIONS, Reduce
 
 Value = str | float
@@ -114,7 +114,7 @@ class Operation:
     @property
     def tensor(self) -> bool:
         """Whether it makes a tensor, and not one value for all of a tensor."""
-        return self.extent not in ("number", "scalar")
+        return is_tensor(self.extent)
 
     @property
     def reduces(self) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from .extent import Extent
+from .extent import Extent, is_tensor
 from .operation import Call, Operation, Value
 
 
@@ -140,12 +140,12 @@ class Apply:
     @cached_property
     def tensors(self) -> tuple[Source, ...]:
         """Where it finds tensors."""
-        return tuple(source for source in self.sources if source.extent not in ("number", "scalar"))
+        return tuple(source for source in self.sources if is_tensor(source.extent))
 
     @cached_property
     def numbers(self) -> tuple[Source, ...]:
         """Where it finds numbers and scalars."""
-        return tuple(source for source in self.sources if source.extent in ("number", "scalar"))
+        return tuple(source for source in self.sources if not is_tensor(source.extent))
 
 
 @dataclass(frozen=True)

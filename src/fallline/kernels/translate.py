@@ -11,7 +11,7 @@ from torch import fx
 from ..rules import ops
 from ..rules.rule import Rule
 from ..rules.trace import Graph
-from .extent import Extent, extent_of, joined, reduced
+from .extent import Extent, extent_of, is_tensor, joined, reduced
 from .operation import Call, Given, Operation, UnknownOperation, Value
 from .shapes import Shapes
 from .vocabulary import ARITHMETIC, BOOLEAN, FACTS, Reduce, expansion, reduction
@@ -38,7 +38,7 @@ class Translation:
         try:
             yield from self._within(node, extents)
         except UnknownOperation:
-            if joined(extents) in ("number", "scalar"):
+            if not is_tensor(joined(extents)):
                 raise
             yield self._call(node)
 
@@ -71,7 +71,7 @@ class Translation:
         of = self._operand(inner, node, made)
         extent = self._extent(of)
         if not asked.dims:
-            if extent in ("number", "scalar"):
+            if not is_tensor(extent):
                 raise UnknownOperation(f"{asked.op} of one value")
             made.append(self._named(asked.op, (of,), "scalar", node))
         for dim in reversed(asked.dims):  # along both: first along a row, which leaves a column
@@ -141,7 +141,7 @@ class Translation:
 
     def _refuse(self, op: str, args: Sequence[Value]) -> None:
         """Raises `UnknownOperation` where PyTorch gives an operation a meaning of its own."""
-        tensors = [a for a in args if self._extent(a) not in ("number", "scalar")]
+        tensors = [a for a in args if is_tensor(self._extent(a))]
         if op == "where" and args[0] in tensors and not {*tensors} & {*args[1:]} and not all(map(_exact, args[1:])):
             # a choice between two numbers has the default type, whatever the rule's tensors have
             raise UnknownOperation("where, with a number on both sides")

@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import InputError, RecordError
+from ..tensors import under
 from ..training.checkpoint import read, remove, write
 
 LAST, BEST = "last.safetensors", "best.safetensors"
@@ -38,7 +39,7 @@ class Saved:
 
     def part(self, name: str) -> dict[str, Tensor]:
         """The tensors whose names begin with `name` and a dot, without these."""
-        return {key[len(name) + 1 :]: value for key, value in self.tensors.items() if key.startswith(f"{name}.")}
+        return under(self.tensors, f"{name}.")
 
 
 class Checkpoints:

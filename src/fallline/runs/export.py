@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, unknown
+from ..tensors import tensors_of
 from ..training.checkpoint import write
-from ..training.tensors import tensors_of
 
 Export = Callable[[nn.Module, Tensor, Path], Path]
 """`export(model, x, directory)`: writes the model, in evaluation mode, as it takes inputs like x; the file's path."""

@@ -8,9 +8,9 @@ from typing import Any
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..problems import Arrays
+from ..tensors import put
 from ..training import Score
 from ..training.crew import threads
-from ..training.tensors import put
 from . import export
 from .checkpoint import BEST, LAST
 from .loop import Loop

@@ -16,7 +16,7 @@ from ..optim.settings import names as names_of
 from ..problems import Problem, Setting
 from ..problems.data import digest_tensor
 from ..rules import Rule
-from ..training.tensors import tensors_of
+from ..tensors import tensors_of
 from . import export, loggers, precision
 
 _CARRIED_OUT = {"numbers": False}

@@ -134,14 +134,12 @@ def peers(device: str | None) -> Iterator[Peers]:
         started = True
     else:
         place = _device(device, int(os.environ.get("LOCAL_RANK", "0")) if dist.is_initialized() else 0)
+    share = Share(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Share()
+    together = Peers(share, place)
     try:
-        share = Share(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Share()
-        together = Peers(share, place)
-        try:
-            yield together
-        finally:
-            together.part()
+        yield together
     finally:
+        together.part()
         if started:
             dist.destroy_process_group()
 

@@ -10,9 +10,9 @@ from itertools import islice
 from torch import Tensor
 
 from ..problems import derive
+from ..tensors import put, tensors_of
 from ..training import Score, evaluate
 from ..training.randomness import drawing
-from ..training.tensors import put, tensors_of
 from .assembly import Parts
 from .feed import Share
 

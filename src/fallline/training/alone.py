@@ -16,6 +16,7 @@ from .. import optim
 from ..averages import Average
 from ..problems import Problem, derive, generator
 from ..schedules import apply, bases
+from ..tensors import parameters_and_buffers, under
 from ..transfer import Start
 from .course import Course
 from .crew import TIMED, WATCHED, Pause, State, augmented, out_of_patience, synchronize, threads
@@ -222,7 +223,7 @@ class Alone:
 
     def weights(self, of: Sequence[int] | None = None) -> list[Weights]:
         with self._evaluating():
-            return [{name: value.detach().clone() for name, value in _tensors(self.model)}]
+            return [{name: value.detach().clone() for name, value in parameters_and_buffers(self.model).items()}]
 
     @contextmanager
     def _blamed(self) -> Iterator[None]:
@@ -237,7 +238,7 @@ class Alone:
             self._leave()
 
     def state(self) -> State:
-        tensors = {f"model.{name}": value for name, value in _tensors(self.model)}
+        tensors = {f"model.{name}": value for name, value in parameters_and_buffers(self.model).items()}
         numbers = []
         for k, p in enumerate(self.parameters):
             kept = self.optimizer.state.get(p, {})
@@ -253,7 +254,7 @@ class Alone:
 
     @torch.no_grad()
     def load(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        for name, value in _tensors(self.model):
+        for name, value in parameters_and_buffers(self.model).items():
             value.copy_(tensors[f"model.{name}"])
         for k, (p, numbers) in enumerate(zip(self.parameters, facts["numbers"], strict=True)):
             states = {name.split(".", 2)[2]: value for name, value in tensors.items() if name.startswith(f"state.{k}.")}
@@ -263,9 +264,8 @@ class Alone:
         losses = [torch.tensor(value, dtype=torch.float64, device=self.device) for value in facts["losses"]]
         self._open(facts["at"], losses, facts["counts"], facts["seen"])
         if self.average is not None:
-            held = {name: value for name, value in tensors.items() if name.startswith("average.")}
-            self.average.load({name.removeprefix("average."): value for name, value in held.items()})
-        draws = {name.removeprefix("draws."): value for name, value in tensors.items() if name.startswith("draws.")}
+            self.average.load(under(tensors, "average."))
+        draws = under(tensors, "draws.")
         if draws:
             self.draws = Generators.of(draws)
 
@@ -276,9 +276,3 @@ def warm(problem: Problem, trial: Trial) -> None:
     with threads(problem), drawing(trial.seed):
         alone = Alone(problem, [course])
         alone.step(*next(alone.batches))
-
-
-def _tensors(model: torch.nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Parameters and buffers by name, one that is used twice once."""
-    yield from model.named_parameters()
-    yield from model.named_buffers()

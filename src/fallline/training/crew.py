@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..problems import Problem, derive
+from ..tensors import parameters_and_buffers
 from .course import Course
 from .evaluate import Score, evaluate
 from .randomness import drawing
@@ -82,7 +83,7 @@ def out_of_patience(crew: Crew, problem: Problem) -> list[Course]:
 def score_on_test(problem: Problem, trial: Trial, weights: Weights | None = None) -> Score:
     """The test scores of a trial's model with these weights, or untrained, which a diverged trial is worth."""
     model = problem.build(trial.seed, trial.own)
-    held = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    held = parameters_and_buffers(model)
     with torch.no_grad():
         for name, value in (weights or {}).items():
             held[name].copy_(value)

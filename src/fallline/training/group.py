@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from ..problems import Problem
+from ..tensors import under
 from .alone import Alone
 from .checkpoint import Checkpoints, Saved
 from .course import Course, Tell
@@ -232,9 +233,9 @@ class Group:
             team = [places[course["name"]] for course in held["courses"] if course["name"] in places]
             for k, course in enumerate(held["courses"]):
                 _from_plain(self.courses[places[course["name"]]], course)
-                self.courses[places[course["name"]]].kept = _part(saved.tensors, f"kept {held['number']} {k} ")
+                self.courses[places[course["name"]]].kept = under(saved.tensors, f"kept {held['number']} {k} ")
             crew = self._crew(team, held["stacked"])
-            crew.load(_part(saved.tensors, f"{held['number']} "), held["said"])
+            crew.load(under(saved.tensors, f"{held['number']} "), held["said"])
             self.crews.append(crew)
         return [(places[name], _outcome_of(values)) for name, values in facts["ended"] if name in places]
 
@@ -251,11 +252,6 @@ def _from_plain(course: Course, values: Mapping[str, Any]) -> None:
     course.curve = [Point(*point) for point in values["curve"]]
     for name in _NUMBERS:
         setattr(course, name, values[name])
-
-
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Those whose names begin so, without it."""
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _outcome_of(values: Mapping[str, Any]) -> Outcome:

@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_map
 
 from ..problems import Problem
 from ..stacking import Draws, over_trials
+from ..tensors import under
 from .alike import Shares, constant_buffers, dropout_shares, places
 from .snapshots import Weights
 from .trial import Trial
@@ -139,8 +140,7 @@ class Models:
         for kind, held in (("parameters", self.parameters), ("fixed", self.fixed)):
             for name, value in held.items():
                 value.copy_(tensors[f"{kind}.{name}"])
-        draws = {name.removeprefix("draws."): value for name, value in tensors.items() if name.startswith("draws.")}
-        self.draws.load(draws)
+        self.draws.load(under(tensors, "draws."))
 
 
 def possible(losses: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -20,6 +20,7 @@ from ..averages import StackedAverage
 from ..kernels.stacked import StackedStepper
 from ..problems import Arrays, Problem, derive, generator
 from ..stacking import CannotStack
+from ..tensors import under
 from .alike import ONE_BY_ONE, stackable
 from .compiling import TOLERANCE, WORTH_COMPILING, compiled
 from .course import Course
@@ -363,8 +364,7 @@ class Stack:
                 for name, value in states.items():
                     value.copy_(tensors[f"state.{s}.{i}.{name}"])
         if self.average is not None:
-            held = {name: value for name, value in tensors.items() if name.startswith("average.")}
-            self.average.load({name.removeprefix("average."): value for name, value in held.items()})
+            self.average.load(under(tensors, "average."))
         self.models.load(tensors)
 
 

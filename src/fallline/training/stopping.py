@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..layers.check import whole
-from .tensors import put, tensors_of
+from ..tensors import put, tensors_of
 from .trial import Point
 
 

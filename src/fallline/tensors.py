@@ -1,4 +1,4 @@
-"""The tensors of a model by name, and a model that is given them again."""
+"""The tensors of a model by name, a model that is given them again, and parts of what a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -17,6 +17,16 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
             seen.add(id(value))
             found[name] = value.detach()
     return found
+
+
+def parameters_and_buffers(model: nn.Module) -> dict[str, Tensor]:
+    """All that a model computes with, also what its `state_dict` leaves out; one that is used twice once."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Those whose names begin so, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 @torch.no_grad()
