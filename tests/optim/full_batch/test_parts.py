@@ -54,7 +54,11 @@ def test_the_dense_memory_is_bfgs_from_the_identity(seed, n, count):
     torch.testing.assert_close(memory.inverse @ y, s, rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("change", [[-1.0, 0.0], [0.0, 1.0], [1e-17, 1.0]], ids=["negative", "none", "rounding"])
+@pytest.mark.parametrize(
+    "change",
+    [[-1.0, 0.0], [0.0, 1.0], [1e-17, 1.0], [1e-200, 0.0]],
+    ids=["negative", "none", "rounding", "square lost"],
+)
 def test_a_step_without_positive_curvature_is_not_learnt(change):
     for memory in (DenseMemory(), LimitedMemory(5, 0.0)):
         memory.learn(torch.tensor([1.0, 0.0]).double(), torch.tensor(change).double())

@@ -36,6 +36,26 @@ def test_without_a_search_every_number_is_the_same(name, settings, dtype):
             assert ours.evaluations == theirs.evaluations
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_of_several_tensors_and_forgotten_pairs_every_number_is_the_same(dtype):
+    """Of condition 100,000, where single precision has few digits left of the last directions."""
+    curvatures = [torch.logspace(-5, 0, 999).view(37, 27), torch.logspace(-2, 0, 5)]
+    results = []
+    for cls in (optim.LBFGS, torch.optim.LBFGS):
+        params = [torch.ones_like(c, dtype=dtype).requires_grad_() for c in curvatures]
+        optimizer = cls(params, max_iter=25, history_size=4, tolerance_change=0)
+
+        def closure(params=params, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = sum((c * p**2).sum() for p, c in zip(params, curvatures, strict=True))
+            loss.backward()
+            return loss
+
+        losses = [optimizer.step(closure).item() for _ in range(3)]
+        results.append((losses, [p.tolist() for p in params]))
+    assert results[0] == results[1]
+
+
 @pytest.mark.parametrize("settings", SEARCHED, ids=["long", "short"])
 @pytest.mark.parametrize("name", CASES)
 def test_with_a_search_the_steps_and_evaluations_are_the_same(name, settings):

@@ -32,11 +32,16 @@ class Evaluated:
     gradient: Tensor
 
     @cached_property
+    def largest(self) -> float:
+        """The largest absolute entry of the gradient."""
+        return flat.largest(self.gradient)
+
+    @property
     def trouble(self) -> str:
         """What of it is not finite; nothing where all is."""
         if not math.isfinite(self.value):
             return f"loss is {self.value}"
-        return "" if flat.finite(self.gradient) else "gradient is not finite"
+        return "" if math.isfinite(self.largest) else "gradient is not finite"
 
 
 class FullBatch(torch.optim.Optimizer):
@@ -129,7 +134,7 @@ class FullBatch(torch.optim.Optimizer):
 
     def _number(self, loss: Any) -> float:
         try:
-            return float(loss.detach() if isinstance(loss, Tensor) else loss)
+            return float(loss.item() if isinstance(loss, Tensor) else loss)
         except (TypeError, ValueError, RuntimeError):
             given = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else repr(loss)
             raise InputError(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from . import flat
-from .memory import curved
+from .memory import products
 
 _LARGEST = 20_000
 """Parameters: their matrix takes 3 GiB in double precision."""
@@ -34,11 +34,12 @@ class DenseMemory:
     def learn(self, step: Tensor, change: Tensor) -> None:
         """Update the matrix (Nocedal & Wright 2006, equation 6.17), unless the step's curvature is not positive."""
         s, y = step, change
-        if not curved(s, y, y.dot(s)):
+        found = products(s, y)
+        if found is None:
             return
         if self.inverse is None:
             self.inverse = torch.eye(len(s), dtype=s.dtype, device=s.device)
-        product = float(y.dot(s))
+        product, _ = found
         hy = self.inverse.mv(y)
         u = s * ((1 + float(y.dot(hy)) / product) / (2 * product)) - hy / product
         self.inverse.addmm_(torch.stack((s, u), 1), torch.stack((u, s)))

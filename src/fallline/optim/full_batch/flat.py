@@ -24,34 +24,29 @@ def _real(gradient: Tensor) -> Tensor:
     return torch.view_as_real(dense.resolve_conj()) if dense.is_complex() else dense
 
 
-def copy(params: Sequence[Tensor]) -> list[Tensor]:
-    """The values of the parameters, to `restore` them."""
-    return [p.detach().clone() for p in params]
+def copy(params: Sequence[Tensor], memory: list[Tensor] | None = None) -> list[Tensor]:
+    """The values of the parameters, to `restore` them; in the memory of an earlier copy, where one is given."""
+    if not memory:
+        return [p.detach().clone() for p in params]
+    torch._foreach_copy_(memory, list(params))
+    return memory
 
 
 def restore(params: Sequence[Tensor], values: Sequence[Tensor]) -> None:
     """Give the parameters values back."""
-    for p, value in zip(params, values, strict=True):
-        p.copy_(value)
+    torch._foreach_copy_(list(params), list(values))
 
 
 def move(params: Sequence[Tensor], direction: Tensor, step: float) -> None:
     """Add `step * direction` to the parameters, in place."""
-    parts = torch.split(direction, [size([p]) for p in params])
-    for p, part in zip(params, parts, strict=True):
-        move = torch.complex(*part.view(*p.shape, 2).unbind(-1)) if p.is_complex() else part.view_as(p)
-        p.add_(move, alpha=step)
+    values = [torch.view_as_real(p) if p.is_complex() else p for p in params]
+    parts = direction.split_with_sizes([value.numel() for value in values])
+    torch._foreach_add_(values, [part.view_as(value) for part, value in zip(parts, values, strict=True)], alpha=step)
 
 
 def largest(vector: Tensor) -> float:
-    """The largest absolute entry; 0 where there is none."""
+    """The largest absolute entry, which is finite where all entries are; 0 where there is none."""
     if not vector.numel():
         return 0.0
     low, high = map(float, vector.aminmax())  # ten times as fast as the largest of a copy
     return high if math.isnan(high) else max(-low, high)
-
-
-def finite(vector: Tensor) -> bool:
-    """Whether all entries are."""
-    # a finite sum has no other terms, and takes no memory
-    return math.isfinite(vector.sum()) or bool(vector.isfinite().all())

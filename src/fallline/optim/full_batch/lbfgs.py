@@ -89,7 +89,7 @@ class LBFGS(QuasiNewton):
         group = self.param_groups[0]
         if not group["stochastic"]:
             return super()._iterate(closure, now)
-        if not float(group["lr"]) or not flat.largest(now.gradient):
+        if not float(group["lr"]) or not now.largest:
             return ""
         return self._step_on_batch(closure, now)
 

@@ -45,8 +45,9 @@ class QuasiNewton(FullBatch):
         """The iterations of a step; returns what was not finite, if that ended them."""
         group, state = self.param_groups[0], self._kept
         last_evaluation = state["func_evals"] - 1 + group["max_eval"]
-        if not float(group["lr"]) or flat.largest(now.gradient) <= group["tolerance_grad"]:
+        if not float(group["lr"]) or now.largest <= group["tolerance_grad"]:
             return ""
+        origin: list[Tensor] = []
         for left in reversed(range(group["max_iter"])):
             before, earlier = now, state.get("prev_loss")
             direction = self._direction(now)
@@ -67,7 +68,8 @@ class QuasiNewton(FullBatch):
                     self._forget()
                     break
             elif left:
-                now = self._jump(closure, direction, length)
+                origin = flat.copy(self._params, origin)
+                now = self._jump(closure, origin, direction, length)
                 if now.trouble:
                     return now.trouble
             else:
@@ -82,9 +84,13 @@ class QuasiNewton(FullBatch):
         state, memory = self._kept, self._memory()
         state["n_iter"] += 1
         if state["n_iter"] > 1:
-            memory.learn(state["d"].mul(state["t"]), now.gradient - state["prev_flat_grad"])
-        direction = memory.direction(now.gradient)
-        state.update(memory.to_state(), d=direction, t=0.0, prev_flat_grad=now.gradient, prev_loss=now.value)
+            d, t, earlier = state["d"], state["t"], state["prev_flat_grad"]
+            step = d if t == 1 else d.mul(t)
+            # in the earlier gradient's place: to get memory for millions of numbers takes longer than to compute them
+            memory.learn(step, torch.sub(now.gradient, earlier, out=earlier))
+        # before the direction takes memory, so that a forgotten pair's is free
+        state.update(memory.to_state(), t=0.0, prev_flat_grad=now.gradient, prev_loss=now.value)
+        state["d"] = direction = memory.direction(now.gradient)
         return direction
 
     def _length(self, now: Evaluated, slope: float = 0.0, earlier: float | None = None) -> float:
@@ -95,9 +101,8 @@ class QuasiNewton(FullBatch):
         lr = float(self.param_groups[0]["lr"])
         return float((1.0 / now.gradient.abs().sum()).clamp(max=1.0) * lr) if self._kept["n_iter"] == 1 else lr
 
-    def _jump(self, closure: Closure, direction: Tensor, length: float) -> Evaluated:
-        """Move along a direction, and back again where the loss there is not finite."""
-        origin = flat.copy(self._params)
+    def _jump(self, closure: Closure, origin: list[Tensor], direction: Tensor, length: float) -> Evaluated:
+        """Move along a direction, and back to `origin` where the loss there is not finite."""
         there = self._evaluate_at(closure, origin, direction, length)
         if there.trouble:
             flat.restore(self._params, origin)
@@ -107,10 +112,10 @@ class QuasiNewton(FullBatch):
     def _settled(self, before: Evaluated, now: Evaluated, direction: Tensor, length: float) -> bool:
         """Whether the gradient is small, or what the last step changed."""
         group = self.param_groups[0]
-        if flat.largest(now.gradient) <= group["tolerance_grad"]:
-            return True
         least = float(group["tolerance_change"])
-        return flat.largest(direction) * length <= least or abs(now.value - before.value) < least
+        if now.largest <= group["tolerance_grad"] or abs(now.value - before.value) < least:
+            return True
+        return flat.largest(direction) * length <= least
 
     def _forget(self) -> None:
         """Begin anew, as at the first step."""
