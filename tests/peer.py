@@ -52,6 +52,8 @@ class Peer:
 
     def paths(self) -> dict[str, dict[str, Any]]:
         """The class's ways to run by name, each with the setting that chooses it, to time all of them."""
-        if "foreach" in inspect.signature(self.cls).parameters:
-            return {"foreach": {"foreach": True}, "loop": {"foreach": False}}
-        return {"loop": {}}
+        settings = inspect.signature(self.cls).parameters
+        if "foreach" not in settings:
+            return {"loop": {}}
+        on_gpu = {"triton": {"triton": True}} if "triton" in settings and torch.cuda.is_available() else {}
+        return {"foreach": {"foreach": True}, "loop": {"foreach": False}, **on_gpu}

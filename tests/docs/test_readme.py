@@ -116,7 +116,7 @@ def test_the_full_batch_methods_and_settings_that_it_lists_are_there():
 
 
 def test_its_numbers_of_memory_and_sizes_are_the_code_s_and_the_measurement_s():
-    assert "`state_8bit=True` (a quarter of Adam's state)" in PROSE
+    assert "`state_8bit=True` (a quarter of Adam's state" in PROSE
     assert bytes_of_state(get("state_8bit(adam)")) / bytes_of_state(get("adam")) == pytest.approx(1 / 4, rel=0.01)
     measured = re.findall(r"^### .+?: ([\d,]+) parameters", (ROOT / "benchmarks" / "RESULTS.md").read_text(), re.M)
     small, *large = dict.fromkeys(measured)

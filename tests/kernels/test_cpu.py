@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from fallline import optim
 from fallline.errors import RuleError
-from fallline.kernels import plan, threads
+from fallline.kernels import cpu, plan, threads
 from fallline.kernels.program import Program
 from fallline.kernels.schedule import program
 from fallline.kernels.stepper import Stepper
@@ -112,8 +113,15 @@ def test_kernel_gives_what_the_text_gives(name, data):
     check(rule, torch.float32, data, data.draw(SHAPES), special)
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", SAMPLE)
+IN_TYPES = [
+    pytest.param(name, dtype, marks=() if dtype in (torch.float32, DTYPES[2 + k % 2]) else pytest.mark.slow)
+    for k, name in enumerate(SAMPLE)
+    for dtype in DTYPES
+]
+"""At least single precision and one of the half types; double precision is what tests/rules compare papers in."""
+
+
+@pytest.mark.parametrize(("name", "dtype"), IN_TYPES, ids=str)
 @settings(max_examples=4)
 @given(data=st.data())
 def test_in_every_type_of_numbers(name, dtype, data):
@@ -158,7 +166,7 @@ def test_modified_rules_are_compiled_too(made):
 
 @given(st.lists(st.floats(width=32, allow_nan=True), min_size=1, max_size=50))
 def test_exponential_is_within_two_units_in_the_last_place(values):
-    from fallline.kernels.memory import exp32
+    from fallline.kernels.arithmetic import exp32
 
     for x in torch.tensor(values, dtype=torch.float32):
         exact = torch.exp(x.double())
@@ -171,15 +179,23 @@ def test_exponential_is_within_two_units_in_the_last_place(values):
             assert abs(actual - exact) <= max(2 * 2**-23 * float(exact), 2**-148)
 
 
+@cache
+def quotient():
+    """What kernels have for a division, as a function for Python."""
+    from numba import njit
+
+    from fallline.kernels.arithmetic import divide
+
+    return njit(lambda x, c, r: divide(x, c, r))
+
+
 @given(st.lists(st.floats(width=32), min_size=1, max_size=50), st.floats(1e-6, 1e6))
 def test_division_by_a_shared_number_is_division(values, divisor):
-    from fallline.kernels.memory import divide
-
     c = np.float32(divisor)
     for x in np.array(values, np.float32):
         with np.errstate(all="ignore"):
             exact = x / c
-        actual = np.float32(divide(x, c, np.float32(1.0 / np.float64(c))))
+        actual = np.float32(quotient()(x, c, np.float32(1.0 / np.float64(c))))
         if abs(exact) < np.finfo(np.float32).tiny or abs(x) < 1e-30:
             assert abs(actual - exact) <= max(1.5e-45, 1e-7 * abs(exact))
         else:
@@ -254,13 +270,31 @@ def test_work_is_shared_among_threads_without_changing_a_bit(monkeypatch, name, 
         assert all(torch.equal(a, b) for a, b in zip(results[0], result, strict=True))
 
 
+def _of_many(p, g, *, t, lr=0.1):
+    return p - 3 * lr * g
+
+
+def test_many_threads_run_the_machine_code_of_one(monkeypatch):
+    own, loaded, load = rule(_of_many), [], cpu.cache.load
+    monkeypatch.setattr(cpu.cache, "load", lambda text, name: loaded.append(name) or load(text, name))
+    monkeypatch.setattr(threads, "_WORTH_A_THREAD", 1000)
+    try:
+        p = torch.ones(70_000, requires_grad=True)
+        p.grad = torch.ones_like(p)
+        optimizer = optim.optimizer(own, [p])
+        for count in (1, 2):
+            monkeypatch.setattr(torch, "get_num_threads", lambda count=count: count)
+            optimizer.step()
+    finally:
+        REGISTRY.pop(own.name, None)
+    assert loaded.count("kernel") == 1
+
+
 def test_a_new_rate_or_shape_compiles_nothing():
     p = torch.ones(3, requires_grad=True)
     p.grad = torch.ones(3)
     optimizer = optim.Adam([p])
     optimizer.step()
-    from fallline.kernels import cpu
-
     before = cpu.compiled.cache_info().misses
     optimizer.param_groups[0]["lr"] = 0.5
     other = torch.ones(7, 2, requires_grad=True)

@@ -13,7 +13,7 @@ from numba import njit, uint32, uint64
 
 from fallline.kernels import codes
 from fallline.kernels.dither import BLOCK, Draw, nearest
-from fallline.kernels.formats import decoded, encoded, rounded
+from fallline.kernels.formats import decoded, encoded, encoded_again, rounded
 
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -66,6 +66,34 @@ def test_what_has_been_read_is_written_as_it_was_whatever_is_drawn(signed):
     back = there_and_back(x if signed else x.abs(), signed)
     for t in range(20):
         assert torch.equal(there_and_back(back, signed, Draw(0, t, 0, 1)), back)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@given(values=numbers(), t=st.integers(0, 10**6))
+def test_what_has_been_read_goes_through_bfloat16_and_is_coded_again_as_the_same_numbers(signed, values, t):
+    """Whatever its largest was rounded up to, and where a block is not finite."""
+    x = torch.tensor(values) if signed else torch.tensor(values).abs()
+    kept, scale = encoded(x, signed, Draw(0, t, 0, 1))
+    back = decoded(kept, scale, signed)
+    saved = back.to(torch.bfloat16).float()
+    for there in (saved, decoded(*encoded_again(saved, signed), signed)):
+        torch.testing.assert_close(there, back, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_small_numbers_stay_when_the_largest_of_a_block_was_rounded_up_to_a_power_of_two(signed):
+    x = torch.full((BLOCK,), 3 * 2.0**-16 if signed else 1.5 * 2.0**-31)
+    x[0] = 1.99
+    back = there_and_back(x, signed)
+    assert back[0] == 2
+    assert torch.equal(decoded(*encoded_again(back, signed), signed), back)
+    assert not torch.equal(there_and_back(back, signed), back)  # as `encoded` would take its scale
+
+
+@pytest.mark.parametrize("code", [encoded_again, lambda x, signed: encoded(x, signed, nearest)])
+def test_no_elements_have_no_codes_and_no_scales(code):
+    kept, scale = code(torch.zeros(0), True)
+    assert len(kept) == len(scale) == len(decoded(kept, scale, True)) == 0
 
 
 def share_rounded_up(x: torch.Tensor, drawn: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

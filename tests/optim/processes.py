@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import multiprocessing
 import traceback
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,6 +78,12 @@ NARROW: dict[str, tuple[torch.dtype, dict[str, Any]]] = {
 }
 """Types of parameters, and settings of momentum that keep fewer bits."""
 
+RATE = 7e-5
+"""At which the wide model learns."""
+
+CODED = {"adamw": 1e-2, "lamb": 1e-2, "muon": 1e-2}
+"""Rules stepped with states in eight bits, and their rates: by element, by norms, and of whole matrices."""
+
 
 def model() -> nn.Module:
     """Layers that two processes can share evenly, and one of a single row, of which one of them has nothing."""
@@ -86,10 +91,10 @@ def model() -> nn.Module:
     return nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 1)).double()
 
 
-def wide_model(dtype: torch.dtype) -> nn.Module:
-    """A matrix that is large enough for states in eight bits."""
+def wide_model(dtype: torch.dtype = torch.float32) -> nn.Module:
+    """Tensors that are large enough for states in eight bits: shards of other sizes, and one that has everything."""
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(4, 2048), nn.Tanh(), nn.Linear(2048, 1)).to(dtype)
+    return nn.Sequential(nn.Linear(4, 8193), nn.Tanh(), nn.Linear(8193, 1)).to(dtype)
 
 
 def batch(step: int) -> Tensor:
@@ -114,6 +119,22 @@ def train(net: nn.Module, optimizer: Any, part: slice = slice(None), first: int 
         else:
             gradients()
             optimizer.step()
+
+
+def halves() -> tuple[Tensor, Tensor]:
+    """A start and some gradients, (128, 96), whose upper and lower halves are equal."""
+    drawn = torch.randn(1 + STEPS, 64, 96, generator=torch.Generator().manual_seed(3)).repeat(1, 2, 1)
+    return drawn[0], drawn[1:]
+
+
+def local(tensor: Tensor) -> Tensor:
+    """A process's part."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def local_bytes(state: dict[str, Any]) -> int:
+    """What a process holds of a parameter's state."""
+    return sum(local(value).nbytes for value in state.values() if isinstance(value, Tensor))
 
 
 def optimizer_of(way: str, params: Any) -> Any:
@@ -192,11 +213,10 @@ def shards(rank: int, folder: Path) -> Any:
         optimizer = optimizer_of(way, net.parameters())
         train(net, optimizer, slice(rank, None, 2))
         states = [s for state in optimizer.state.values() for s in state.values() if isinstance(s, Tensor)]
-        local = [s.to_local() if isinstance(s, DTensor) else s for s in states]
         found[way] = {
             "weights": weights(net),
             "states": [whole(state) for state in states],
-            "local": sum(part.numel() for part in local),
+            "local": sum(local(state).numel() for state in states),
         }
         with optimizer.evaluating():
             found[way]["evaluated"] = weights(net)
@@ -205,7 +225,7 @@ def shards(rank: int, folder: Path) -> Any:
 
 @check
 def few_bits(rank: int, folder: Path) -> Any:
-    """DDP and FSDP2, with weights and states of few bits."""
+    """DDP and FSDP2, with weights and states of few bits; and how many bytes of states a process holds."""
     found: dict[Any, Any] = {}
     kinds: dict[str, Callable[[nn.Module], nn.Module]] = {
         "replicas": DistributedDataParallel,
@@ -214,11 +234,42 @@ def few_bits(rank: int, folder: Path) -> Any:
     for way, (dtype, settings) in NARROW.items():
         for kind, share in kinds.items():
             net = share(wide_model(dtype))
-            optimizer = optim.optimizer("momentum", net.parameters(), lr=3e-4, **settings)
-            with warnings.catch_warnings(record=True) as told:
-                train(net, optimizer, slice(rank, None, 2))
-            types = {state["v"].dtype for state in optimizer.state.values()}
-            found[way, kind] = {"weights": weights(net), "types": types, "told": [str(each.message) for each in told]}
+            optimizer = optim.optimizer("momentum", net.parameters(), lr=RATE, **settings)
+            train(net, optimizer, slice(rank, None, 2))
+            found[way, kind] = {
+                "weights": weights(net),
+                "types": {state["v"].dtype for state in optimizer.state.values()},
+                "bytes": [local_bytes(state) for state in optimizer.state.values()],
+                "elements": [local(p).numel() for p in optimizer.state],
+            }
+    return found
+
+
+@check
+def codes_of_shards(rank: int, folder: Path) -> Any:
+    """A matrix of two equal halves stepped in eight bits, placed in every way: its parts, and its codes."""
+    mesh = init_device_mesh("cpu", (2,))
+    copies, single = (init_device_mesh("cpu", sides, mesh_dim_names=("a", "b")) for sides in ((2, 1), (1, 2)))
+    kinds = {
+        "rows": (mesh, [Shard(0)]),
+        "columns": (mesh, [Shard(1)]),
+        "replicas": (mesh, [Replicate()]),
+        "replicas of rows": (copies, [Replicate(), Shard(0)]),
+        "rows and columns": (single, [Shard(0), Shard(1)]),
+    }
+    found: dict[Any, Any] = {}
+    for way in CODED:
+        for kind, (over, placed) in kinds.items():
+            start, gradients = halves()
+            p = nn.Parameter(distribute_tensor(start, over, placed))
+            optimizer = optim.optimizer(way, [p], lr=CODED[way], state_8bit=True)
+            for g in gradients:
+                p.grad = distribute_tensor(g, over, placed)
+                optimizer.step()
+            (codes,) = (value for key, value in optimizer.state[p].items() if key in ("m", "exp_avg"))
+            assert codes.placements == p.placements
+            assert codes.dtype is torch.uint8
+            found[kind, way] = {"weights": whole(p), "part": local(p).clone(), "codes": local(codes)}
     return found
 
 
@@ -300,6 +351,51 @@ def checkpoints(rank: int, folder: Path) -> Any:
         train(other, again, slice(rank, None, 2), first=STEPS)
         found[way] = {"gone_on": weights(net), "loaded": weights(other), "gathered": gathered if rank == 0 else None}
     return found
+
+
+def wide_optimizer(net: nn.Module) -> Any:
+    """AdamW for the wide model, its states in eight bits."""
+    return optim.AdamW(net.parameters(), lr=RATE, state_8bit=True)
+
+
+def full(net: nn.Module, optimizer: Any) -> Any:
+    """A copy of an optimizer's states by the parameters' names, gathered."""
+    return copy.deepcopy(get_optimizer_state_dict(net, optimizer, options=StateDictOptions(full_state_dict=True)))
+
+
+@check
+def checkpoints_of_codes(rank: int, folder: Path) -> Any:
+    """States in eight bits: saved as shards and whole, loaded into shards in each way that PyTorch has."""
+    net, other, filled, plain, of_plain, by_place = (wide_model() for _ in range(6))
+    for each in (net, other, filled, of_plain, by_place):
+        sharded(net=each)
+    optimizer, again, third, first, fourth, fifth = map(wide_optimizer, (net, other, filled, plain, of_plain, by_place))
+    train(net, optimizer, slice(rank, None, 2))
+    checkpoint.save({"optimizer": get_optimizer_state_dict(net, optimizer)}, checkpoint_id=folder / "codes")
+    gathered = full(net, optimizer)
+
+    state = {"optimizer": get_optimizer_state_dict(other, again)}
+    checkpoint.load(state, checkpoint_id=folder / "codes")
+    set_optimizer_state_dict(other, again, state["optimizer"])
+    set_optimizer_state_dict(filled, third, gathered, options=StateDictOptions(full_state_dict=True))
+    found: dict[str, Any] = {"gathered": gathered}
+    for name, each in {"bytes_before": optimizer, "bytes": again}.items():
+        found[name] = [local_bytes(each.state[p]) for group in each.param_groups for p in group["params"]]
+    for name, (loaded, at) in {"loaded": (other, again), "filled": (filled, third)}.items():
+        for p, q in zip(loaded.parameters(), net.parameters(), strict=True):
+            p.data.copy_(q.data)
+        found[name] = full(loaded, at)
+    for name, each in {"gone_on": (net, optimizer), "loaded_on": (other, again), "filled_on": (filled, third)}.items():
+        train(*each, slice(rank, None, 2), first=STEPS)
+        found[name] = weights(each[0])
+
+    train(plain, first)
+    checkpoint.save({"optimizer": get_optimizer_state_dict(plain, first)}, checkpoint_id=folder / "whole")
+    state = {"optimizer": get_optimizer_state_dict(of_plain, fourth)}
+    checkpoint.load(state, checkpoint_id=folder / "whole")
+    set_optimizer_state_dict(of_plain, fourth, state["optimizer"])
+    fifth.load_state_dict(first.state_dict())
+    return {**found, "plain": full(plain, first), "of_plain": full(of_plain, fourth), "by_place": full(by_place, fifth)}
 
 
 @check
@@ -397,6 +493,11 @@ def run(folder: Path) -> list[dict[str, Any]]:
         if process.is_alive():
             process.kill()
             process.join()
+    return found(folder)
+
+
+def found(folder: Path) -> list[dict[str, Any]]:
+    """What the two processes of an earlier `run` found."""
     files = [folder / f"{rank}.pt" for rank in range(2)]
     return [torch.load(file, weights_only=False) if file.exists() else {} for file in files]
 

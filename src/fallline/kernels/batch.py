@@ -8,14 +8,20 @@ from typing import Any
 from torch import Tensor
 
 from .form import Form
+from .gpu.board import Board
 from .slot import Slot
 from .stack import Stack
 
+_STACKED = {"numba": 1 << 18, "triton": 1 << 22}
+"""Elements from which no further tensor joins a stack, by backend: of large ones a call saves less than copies take."""
+
 
 class Batch:
-    """The table and the rows of one form's work."""
+    """The table and the rows of one form's work, and what is kept of it from step to step: its stack, its board."""
 
     def __init__(self, form: Form, names: int) -> None:
+        self.stack: Stack | None = None
+        self.board: Board | None = None
         self.form, self.each, self.calls, self.sums = form, form.each, form.program.calls, form.sums
         self.blank = (0.0,) * (len(form.program.layout.columns) - names - self.each * len(form.facts))
         self.clear()
@@ -42,22 +48,25 @@ class Batch:
         self.rows.append(values + self.blank)
         return len(self.rows) - 1
 
-    def stack(self, place: Callable[[Tensor], int], before: Stack | None) -> Stack:
-        """The tensors as a stack, for calls; `place(p)` is a parameter's place in the optimizer.
+    @property
+    def full(self) -> bool:
+        """Whether no further tensor should join those that calls take together."""
+        return self.calls and self.elements >= _STACKED[self.form.kind.backend]
 
-        The stack that there was `before` is renewed where its tensors are the same.
-        """
+    def stacked(self, place: Callable[[Tensor], int]) -> Stack:
+        """The tensors as a stack, for calls; `place(p)` is a parameter's place in the optimizer."""
         slots, given, rows = zip(*self.members, strict=True)
         lead = (1,) if len(slots) > 1 else ()
         gradients = [_seen(g, slot, lead) for slot, g in zip(slots, given, strict=True)]
-        if before is not None and before.owners == slots and before.rows == rows:
-            before.renew(gradients)
-            return before
+        if self.stack is not None and self.stack.owners == slots and self.stack.rows == rows:
+            self.stack.renew(gradients)
+            return self.stack
         members = {"p": [_seen(slot.parameter, slot, lead) for slot in slots], "g": gradients}
         for k, name in enumerate(self.form.rule.states):
             members[name] = [_seen(slot.states[k][1], slot, lead) for slot in slots]
         places = [place(slot.parameter) for slot in slots]
-        return Stack(self.form, slots[0].view, members, rows, places, slots)
+        self.stack = Stack(self.form, slots[0].view, members, rows, places, slots)
+        return self.stack
 
 
 def _seen(tensor: Tensor, slot: Slot, lead: tuple[int, ...]) -> Tensor:

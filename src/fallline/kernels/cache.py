@@ -9,6 +9,7 @@ import contextlib
 import gc
 import hashlib
 import importlib.util
+import linecache
 import os
 import sys
 import tempfile
@@ -41,6 +42,8 @@ def _load(text: str, name: str) -> Any:
     except Exception:
         # any trouble with the cache (permissions, a damaged entry, no home): compile without it
         scope: dict[str, Any] = {"CACHE": False, "__name__": stem}
+        # Triton reads the text of functions
+        linecache.cache[f"<{stem}>"] = len(text), None, text.splitlines(True), f"<{stem}>"
         exec(compile(text, f"<{stem}>", "exec"), scope)
         return scope[name]
 
@@ -57,14 +60,23 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-_SUPPORT = ("memory.py", "sums.py", "codes.py", "dither.py", "formats.py")
-_SELDOM = ("roots.py",)
+_SUPPORT = (
+    "memory.py",
+    "arithmetic.py",
+    "pipeline.py",
+    "sums.py",
+    "codes.py",
+    "dither.py",
+    "formats.py",
+    "../rules/draws.py",
+)
+_SELDOM = ("roots.py", "draws.py")
 
 
 def _support(text: str) -> str:
     """What a kernel depends on besides its own text: the loads and stores it is built from, and what it names."""
     named = (name for name in _SELDOM if f"fallline.kernels.{name.removesuffix('.py')} " in text)
-    return "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in (*_SUPPORT, *named))
+    return "".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in (*_SUPPORT, *named))
 
 
 def _write(path: Path, text: str) -> Path:

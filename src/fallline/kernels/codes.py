@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import float32, int64, njit, uint8, uint32, uint64
 from numba.extending import intrinsic
 
-from . import dither
+from ..rules import draws
 from .dither import BLOCK, GOLDEN
 from .formats import CUT, FRACTION, LARGEST, LEAST, SIGNED_POWERS
 
@@ -77,7 +77,7 @@ def exponent(size: Any) -> Any:
     return uint8(right(size, uint32(23)))
 
 
-mix = inlined(dither.mix)
+mix = inlined(draws.mix)
 
 
 @inlined

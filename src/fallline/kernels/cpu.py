@@ -9,8 +9,9 @@ The generated text is ordinary Python, kept in the cache directory, where it can
 - `partials`: float64, where the pass makes scalars: what each block adds to them;
 - `begin`, `end`: which blocks to do, of all entries' blocks one after another.
 
-Threads that share a step run `share` instead, all on one job: each takes the next blocks until none is left. What
-blocks have added is put together when all are done, in the order of the blocks.
+It is compiled to a C function of addresses, which `calls.py` calls: alone, or on threads that share a step, of which
+each takes the next blocks until none is left. What blocks have added is put together when all are done, in the order
+of the blocks.
 
 A row's derived numbers are computed in float64 when the kernel meets the row, then rounded to the tensors' precision.
 """
@@ -19,12 +20,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
-from . import cache
+from . import cache, calls
 from .loops import Loops, joined, nothing, precision
-from .lowbits import MEMORY, PLACE, scales
+from .lowbits import FIRST, MEMORY, PLACE, scales
 from .program import Layout, Pass, Reduction
 from .writer import Writer
 
@@ -40,9 +41,11 @@ _HEAD = """\
 # {dtype}: made by Fallline from a rule's text
 import math
 
-from numba import carray, cfunc, float32, float64, int32, int64, njit, uint32, uint64
+from numba import cfunc, float32, float64, int32, int64, uint32, uint64
 
-from fallline.kernels.memory import array, as_stored, divide, exp32, narrow_vectors, pointer, take
+from fallline.kernels.arithmetic import divide, exp32
+from fallline.kernels.memory import array, as_stored, integer, narrow_vectors, number, put
+from fallline.kernels.pipeline import Kernels
 from fallline.kernels.sums import accumulate, rank, ranked
 {few_bits}
 {arrays}
@@ -59,36 +62,43 @@ _ROOTS = """\
 from fallline.kernels.roots import cube_root32
 """
 
-_NUMBERS = """
+_DRAWS = """\
+from fallline.kernels.draws import normal, of_step, of_tensor, rademacher, uniform
+"""
 
-@njit({signature}nogil=True, error_model="numpy", cache=CACHE)
-def kernel({arguments}):
-    for row in range(rows.shape[0]):
+_DEFINITION = """
+
+@cfunc(
+    "void(int64, int64, int64, int64, int64, int64, int64)",
+    error_model="numpy", pipeline_class=Kernels, cache=CACHE,
+)
+def kernel(table, words, rows, row_count, partials, begin, end):
+"""
+
+_NUMBERS = """\
+    for row in range(rows, rows + {row_size} * row_count, {row_size}):
 {numbers}
 """
 
-_KERNEL = """
-
-@njit({signature}nogil=True, error_model="numpy", cache=CACHE)
-def kernel({arguments}):
+_BODY = """\
     {hint}
+    zero = {precision}(0.0)
     before = 0
-    last = -1
+    last = 0
 {blanks}
-    for k in range(table.size // {width}):
-        at = k * {width}
-        length = table[at + 2]
-        size = table[at + 3]
+    for entry in range(table, table + 8 * words, {entry_size}):
+        length = integer(entry, 2)
+        size = integer(entry, 3)
         each = {each}
-        blocks = each * table[at + 5]
+        blocks = each * integer(entry, 5)
         begun = max(begin - before, 0)
         done = min(end - before, blocks)
         block = before + begun
         before += blocks
         if begun >= done or length == 0:
             continue
-        columns = table[at + 4]
-        row = table[at]
+        columns = integer(entry, 4)
+        row = {row}
         if row != last:
             last = row
 {numbers}
@@ -105,31 +115,13 @@ _FINISH = """\
         return
 {clear}
     before = 0
-    for k in range(table.size // {width}):
-        at = k * {width}
-        length = table[at + 2]
-        size = table[at + 3]
+    for entry in range(table, table + 8 * words, {entry_size}):
+        length = integer(entry, 2)
+        size = integer(entry, 3)
         each = {each}
-        blocks = each * table[at + 5]
+        blocks = each * integer(entry, 5)
 {gather}
         before += blocks
-"""
-
-_SHARE = """
-
-@cfunc("void(int64)", error_model="numpy", cache=CACHE)
-def share(job):
-    _, step, length, table_at, table_size, rows_at, rows_count, rows_width, partials_at = carray(
-        pointer(job), (9,), int64
-    )
-    table = carray(pointer(table_at), (table_size,), int64)
-    rows = carray(pointer(rows_at), (rows_count, rows_width), float64)
-    partials = carray(pointer(partials_at), (length, {scalars}), float64)
-    begin = take(job, step)
-    while begin < length:
-        end = min(begin + step, length)
-        kernel({arguments})
-        begin = take(job, step)
 """
 
 
@@ -171,24 +163,21 @@ class Kernel:
 
     @cached_property
     def alone(self) -> Callable[..., None]:
-        """`alone(table, rows[, partials], begin, end)`: blocks on this thread.
+        """`alone(table, rows, partials, begin, end)`: blocks on this thread; of partials there may be none.
 
         If these are all blocks, or none, what is left to do when all are done is done too.
         """
-        function: Callable[..., None] = cache.load(self._text(), "kernel")
-        return function
+        return partial(calls.alone(), self.address)
+
+    @property
+    def address(self) -> int:
+        """Where the machine code is."""
+        address: int = self._function.address
+        return address
 
     @cached_property
-    def share(self) -> Any:
-        """A C function that takes part in the job at an address; it needs no Python and stops when all is done.
-
-        A job is nine int64: where the next blocks begin (counted up by all), how many to take, how many there are,
-        address and size of the table, address, count and width of the rows, address of the partials.
-        """
-        return cache.load(self._text(shared=True), "share")
-
-    def _text(self, shared: bool = False) -> str:
-        return text(self.layout, self.passes, self.dtypes, shared)
+    def _function(self) -> Any:
+        return cache.load(text(self.layout, self.passes, self.dtypes), "kernel")
 
 
 @lru_cache(maxsize=None)
@@ -210,13 +199,13 @@ SIZES = {
 def places(layout: Layout) -> Mapping[str, int]:
     """Where in an entry of the table each array's address stands, and what kernels need beside."""
     names = [array.name for array in layout.arrays if array.extent != "other" and array.name != "g"]
-    names += [*map(scales, layout.coded), *([PLACE] if layout.draws else [])]
+    names += [*map(scales, layout.coded), *([PLACE, FIRST] if layout.draws else [])]
     return {"g": GRADIENT} | {name: OTHERS + k for k, name in enumerate(names)}
 
 
-def text(layout: Layout, passes: tuple[Pass, ...], dtypes: tuple[str, ...], shared: bool = False) -> str:
+def text(layout: Layout, passes: tuple[Pass, ...], dtypes: tuple[str, ...]) -> str:
     """The text of the kernel of passes."""
-    return _Text(layout, passes, dtypes).text(shared)
+    return _Text(layout, passes, dtypes).text()
 
 
 def _scalars(passes: tuple[Pass, ...]) -> list[Reduction]:
@@ -242,19 +231,18 @@ class _Text:
         self.extent = passes[0].extent
         self.low = any(loops.low.kinds for loops in self.loops)
 
-    def text(self, shared: bool) -> str:
+    def text(self) -> str:
         writers = [loops.writer for loops in self.loops]
-        names = ["table", "rows", *(["partials"] if self.scalars else []), "begin", "end"]
-        types = {"table": "int64[::1]", "rows": "float64[:, ::1]", "partials": "float64[:, ::1]"}
         roots = any(writer.takes_cube_roots() for writer in writers)
+        draws = any(writer.draws for writer in writers)
         fields: dict[str, Any] = {
             "dtype": self.types["p"],
-            "few_bits": (_FEW_BITS if self.low else "") + (_ROOTS if roots else ""),
+            "few_bits": (_FEW_BITS if self.low else "") + (_ROOTS if roots else "") + (_DRAWS if draws else ""),
             "arrays": "\n".join(self._arrays()),
-            "signature": "" if shared else f'"void({", ".join(types.get(name, "int64") for name in names)})", ',
-            "arguments": ", ".join(names),
-            "scalars": max(1, len(self.scalars)),
-            "width": 1 + max(self.places.values()),
+            "precision": self.precision,
+            "entry_size": 8 * (1 + max(self.places.values())),
+            "row_size": 8 * len(self.layout.columns),
+            "row": self._row(),
             "hint": "pass" if self.low or not all(writer.is_light() for writer in writers) else "narrow_vectors()",
             "blanks": _indented(1, _once(line for loops in self.loops for line in loops.blanks())),
             "numbers": _indented(
@@ -262,20 +250,20 @@ class _Text:
             ),
         }
         if self.extent == "number":
-            return (_HEAD + _NUMBERS).format(**fields)
+            return (_HEAD + _DEFINITION + _NUMBERS).format(**fields)
         finish = [line for loops in self.loops for line in loops.columns(self._address)]
         by_blocks = self.extent == "elements"
         body = [line for loops in self.loops for line in loops.body()]
         fields |= {
             "each": "-(-length // size)" if by_blocks else "1",
-            "entry": _indented(2, _once(line for loops in self.loops for line in loops.low.entry(self.places))),
+            "entry": _indented(2, _once(line for loops in self.loops for line in loops.entry(self.places))),
             "addresses": _indented(3, _once(line for loops in self.loops for line in self._addresses(loops))),
             "body": _indented(3, body if by_blocks else [*body, "block += 1"]),
-            "clear": _indented(1, [f"rows[:, {self._column(r)}] = {nothing(r)}" for r in self.scalars]),
+            "clear": _indented(1, self._clear()),
             "gather": _indented(2, [*self._gather(), *finish]),
         }
-        whole = _HEAD + _KERNEL + (_FINISH if self.scalars or finish else "")
-        return (whole + (_SHARE if shared else "")).format(**fields)
+        whole = _HEAD + _DEFINITION + _BODY + (_FINISH if self.scalars or finish else "")
+        return whole.format(**fields)
 
     def _arrays(self) -> list[str]:
         touched = _once(name for loops in self.loops for name in loops.step.arrays)
@@ -293,25 +281,42 @@ class _Text:
         return lines
 
     def _addresses(self, loops: Loops) -> list[str]:
-        return [f"a_{name} = {self._address(name)}" for name in loops.step.arrays]
+        kinds = {name: self._kind(name) for name in loops.step.arrays}
+        lines = [f"{kind}_before = matrix * ({SIZES[kind]})" for kind in _once(kinds.values())]
+        return lines + [f"a_{name} = {self._address(name, f'{kind}_before')}" for name, kind in kinds.items()]
 
-    def _address(self, name: str) -> str:
-        """Where an array of the matrix lies."""
-        array = next(array for array in self.layout.arrays if array.name == name)
-        return f"table[at + {self.places[name]}] + matrix * {BYTES[self.types[name]]} * ({SIZES[array.kind]})"
+    def _address(self, name: str, skipped: str = "") -> str:
+        """Where an array of the matrix lies, after the values `skipped` of other matrices."""
+        start = f"integer(entry, {self.places[name]})"
+        each = BYTES[self.types[name]]
+        return f"{start} + {each} * {skipped or f'matrix * ({SIZES[self._kind(name)]})'}" if each else start
+
+    def _kind(self, name: str) -> str:
+        return next(array.kind for array in self.layout.arrays if array.name == name)
+
+    def _row(self) -> str:
+        """Where an entry's row lies."""
+        return f"rows + {8 * len(self.layout.columns)} * integer(entry, {ROW})"
 
     def _column(self, r: Reduction) -> int:
         return self.layout.columns.index(r.name)
 
+    def _clear(self) -> list[str]:
+        """The scalars of all rows, before any is added to."""
+        size = 8 * len(self.layout.columns)
+        lines = [f"    put(row, {self._column(r)}, {nothing(r)})" for r in self.scalars]
+        return [f"for row in range(rows, rows + {size} * row_count, {size}):", *lines] if lines else []
+
     def _gather(self) -> list[str]:
         """The scalars of an entry's row, with what its blocks have added."""
-        lines = ["row = table[at]"]
+        lines = [f"row = {self._row()}"]
         for k, r in enumerate(self.scalars):
-            so_far = f"rows[row, {self._column(r)}]"
             lines += [
                 f"s = {nothing(r)}",
                 "for b in range(before, before + blocks):",
-                f"    s = {joined(r, 's', f'partials[b, {k}]')}",
-                f"{so_far} = {joined(r, so_far, 's')}",
+                f"    added = number(partials, {len(self.scalars)} * b + {k})",
+                f"    s = {joined(r, 's', 'added')}",
+                f"so_far = number(row, {self._column(r)})",
+                f"put(row, {self._column(r)}, {joined(r, 'so_far', 's')})",
             ]
         return lines if self.scalars else []

@@ -4,17 +4,18 @@ What is drawn for an element depends on a seed, the step, the parameter's place 
 rounded, and the element. A block of elements has a random word; from element to element the golden ratio is added,
 which is as even as can be: every element's number is uniform, and a block's numbers are spread evenly.
 
-Numba compiles `mix` for kernels (`codes.py`); here it runs on NumPy's arrays of uint64.
+The words are mixed as the keys of a rule's own draws are (`rules/draws.py`); kernels do it in `codes.py`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from ..rules.draws import mix, mixed
 
 BLOCK = 256
 """Elements that share a random word and, in eight bits, a scale."""
@@ -22,17 +23,7 @@ BLOCK = 256
 GOLDEN = 0x9E3779B1
 """2**32 over the golden ratio."""
 
-_STEP = np.uint64(0x9E3779B97F4A7C15)
-_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_30, _27, _31, _32 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(32)
-
-
-def mix(k: Any, value: Any) -> Any:
-    """64 bits that look random, of such bits and a number (Steele et al. 2014, SplitMix: its step and finalizer)."""
-    k = (k ^ value) + _STEP
-    k = (k ^ (k >> _30)) * _FIRST
-    k = (k ^ (k >> _27)) * _SECOND
-    return k ^ (k >> _31)
+_32 = np.uint64(32)
 
 
 @dataclass(frozen=True)
@@ -47,10 +38,8 @@ class Draw:
 
     def __call__(self, count: int, device: torch.device | str = "cpu") -> Tensor:
         """Numbers of 32 bits, (count,) int64, for elements as they lie in memory."""
-        k = np.zeros(1, np.uint64)
-        for part in (self.seed, self.t, self.place, self.array):
-            k = mix(k, np.uint64(part))
-        words = mix(k, np.arange(-(-count // BLOCK), dtype=np.uint64)) >> _32
+        key = np.array([mixed(self.seed, self.t, self.place, self.array)], np.uint64)
+        words = mix(key, np.arange(-(-count // BLOCK), dtype=np.uint64)) >> _32
         spread = torch.from_numpy(words.astype(np.int64)).to(device).repeat_interleave(BLOCK)[:count]
         return (spread + torch.arange(count, device=device) % BLOCK * GOLDEN) & 0xFFFFFFFF
 

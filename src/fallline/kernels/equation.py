@@ -130,8 +130,6 @@ class _Printer:
             return self.words.functions["transposed"].format(self._inside(op.args[0], _ATOM)), _ATOM
         if name == "getitem" and isinstance(args[1], int):
             return self.words.functions["part"].format(self._inside(op.args[0], _ATOM), args[1] + 1), _ATOM
-        if name in ("normal", "uniform"):
-            return self.words.functions[name], _ATOM
         given = [self._argument(arg) for arg in (*args, *op.call.kwargs.values())]
         return function(name, [text for text in given if text], self.style), _ATOM
 

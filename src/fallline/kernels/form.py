@@ -105,6 +105,17 @@ class Form:
             return tuple(self._launched(step, k == 0) for k, step in enumerate(self.program.steps))
         return tuple(map(self._ready, self._grouped()))
 
+    @cached_property
+    def parts(self) -> tuple[tuple[tuple[int, ...], tuple[Ready, ...]], ...]:
+        """The steps between rounds: the columns of the round before them, none at first, and the steps."""
+        parts: list[tuple[tuple[int, ...], list[Ready]]] = [((), [])]
+        for step in self.steps:
+            if isinstance(step, tuple):
+                parts.append((step, []))
+            else:
+                parts[-1][1].append(step)
+        return tuple((columns, tuple(steps)) for columns, steps in parts)
+
     def _launched(self, step: Step, first: bool) -> Ready:
         if isinstance(step, Pass):
             carried = tuple(self.rule.numbers) if first else None
@@ -190,7 +201,7 @@ def _form(rule: Rule, kind: Kind) -> Form | None:
     if low and (kind.backend != "numba" or not by_elements(made, low)):
         return None
     coded = tuple(name for name, kept in low.items() if kept != DITHERED)
-    layout = replace(made.layout, coded=coded, draws=bool(low))
+    layout = replace(made.layout, coded=coded, draws=made.layout.draws or bool(low))
     return Form(rule, replace(made, layout=layout), kind)
 
 

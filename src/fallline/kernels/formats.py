@@ -9,7 +9,7 @@ float32 numbers cut short and counted from there:
 
 Since a scale is a power of two, all other elements keep their codes when the largest one changes, and rounding is an
 addition of integers: random bits are added below the last that is kept, and the rest is cut off. A block with a number
-that is not finite is read as NaN.
+that is not finite is read as NaN. Every number of a code is one of bfloat16's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .dither import BLOCK
+from .dither import BLOCK, nearest
 
 FRACTION = 3
 """Bits of fraction of a code."""
@@ -44,21 +44,40 @@ def rounded(values: Tensor, numbers: Numbers) -> Tensor:
 
 def encoded(values: Tensor, signed: bool, numbers: Numbers) -> tuple[Tensor, Tensor]:
     """Codes and scales of float32 numbers, (n,): (n,) and (blocks,), int64."""
+    scale = _largest(values) >> 23
+    return _codes(values, scale, signed, numbers), scale
+
+
+def encoded_again(values: Tensor, signed: bool) -> tuple[Tensor, Tensor]:
+    """Codes and scales, as of `encoded`, of numbers that were decoded: the same numbers, where blocks are the same.
+
+    Where they are others, numbers are rounded to nearest. A block's largest number may have been rounded up, to the
+    power of two above its scale. So a block whose largest is a power of two takes the scale below that: it has a code
+    for all that the scale above has codes for, and for smaller numbers.
+    """
+    scale = (_largest(values) - 1).clamp(min=0) >> 23
+    return _codes(values, scale, signed, nearest), scale
+
+
+def _largest(values: Tensor) -> Tensor:
+    """The bits of each block's largest magnitude."""
+    count = len(values)
+    padded = torch.nn.functional.pad(_bits(values.abs()), (0, -count % BLOCK))
+    return padded.view(-(-count // BLOCK), BLOCK).amax(1)
+
+
+def _codes(values: Tensor, scale: Tensor, signed: bool, numbers: Numbers) -> Tensor:
     count = len(values)
     magnitude = _bits(values.abs())
-    scale = torch.nn.functional.pad(magnitude, (0, -count % BLOCK)).view(-1, BLOCK).amax(1) >> 23
     each = scale.repeat_interleave(BLOCK)[:count]
     added = numbers(count, values.device) >> (32 - CUT)
-    if signed:
-        base = _signed_base(each)
-        least = _float((base + LEAST) << CUT)
-        even = values.abs() < least
-        magnitude = torch.where(even, _bits(values.abs() + least), magnitude)
-        base = base + even * LEAST
-        codes = ((magnitude + added) >> CUT) - base + values.signbit() * 128
-    else:
-        codes = (((magnitude + added) >> CUT) - _unsigned_base(each)).clamp(min=1) * (values > 0)
-    return codes, scale
+    if not signed:
+        return (((magnitude + added) >> CUT) - _unsigned_base(each)).clamp(min=1) * (values > 0)
+    base = _signed_base(each)
+    least = _float((base + LEAST) << CUT)
+    even = values.abs() < least
+    magnitude = torch.where(even, _bits(values.abs() + least), magnitude)
+    return ((magnitude + added) >> CUT) - base - even * LEAST + values.signbit() * 128
 
 
 def decoded(codes: Tensor, scale: Tensor, signed: bool) -> Tensor:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from .dither import BLOCK
 from .form import Form
-from .lowbits import PLACE, scales
+from .lowbits import FIRST, PLACE, scales
 
 _BLOCK = 1 << 14
 """Elements of a block: enough to keep a thread at work, few enough to share a tensor among many."""
@@ -41,8 +41,9 @@ class Geometry:
         self.sizes = {array.name: self._size(array.kind) for array in form.program.layout.arrays}
         """Values of a matrix in each array; where columns are summed, there is a place for each block's sums."""
         self.steps = {name: size * form.dtypes[name].itemsize for name, size in self.sizes.items()}
-        self.steps |= {scales(name): -(-self.length // BLOCK) for name in form.program.layout.coded} | {PLACE: 0}
-        """Bytes from one matrix to the next."""
+        self.steps |= {scales(name): -(-self.length // BLOCK) for name in form.program.layout.coded}
+        self.steps |= {PLACE: 0, FIRST: self.length}
+        """What an entry's numbers grow by from one matrix to the next: bytes, and elements."""
 
     def _size(self, kind: str) -> int:
         return {

@@ -31,9 +31,14 @@ class Loops:
         """What stands before all entries."""
         return [*self.writer.blanks(), *self.low.buffers()]
 
+    def entry(self, places: Mapping[str, int]) -> list[str]:
+        """What is done once an entry."""
+        return [*self.low.entry(places), *self.writer.entry(places)]
+
     def body(self) -> list[str]:
         """What is done for one matrix, from its block `first` until `stop`."""
         fixed = [line for load in self.step.loads if load.extent == "matrix" for line in self._shared(load, "0")]
+        fixed += ["origin = first_of + matrix * length"] if self.writer.draws else []
         if self.step.extent != "elements":
             counts = {"rows": "length // columns", "columns": "columns", "matrix": "1"}
             return [*fixed, *self._vector("0", counts[self.step.extent])]
@@ -57,14 +62,31 @@ class Loops:
         stores = [
             line for array, value in self.step.stores for line in self._stores(array, "i", self.writer.floating(value))
         ]
-        inner = [*loads, *self.writer.elements(), *(self._add(r) for r in whole), *stores] or ["pass"]
-        loop = [f"for i in range({low}, {high}):", *(f"    {line}" for line in inner)]
+        inner = [*loads, *self.writer.elements("i"), *(self._add(r) for r in whole), *stores] or ["pass"]
         return [
             *(self._start(r) for r in whole),
-            *(self.low.loop(low, high, inner) if self.low.kinds else loop),
+            *(self._of_few_bits(low, high, inner) if self.low.kinds else self._loop("i", low, high, "origin", inner)),
             *self._leave(),
             *(self._finished(r, "0", f"float64({high})") for r in self._into("matrix")),
         ]
+
+    def _loop(self, name: str, low: str, high: str, first: str, lines: Sequence[str]) -> list[str]:
+        """A loop over elements, of which number 0 has the index `first` in the parameter.
+
+        Draws count in 32 bits; where that is not enough, the loop is cut.
+        """
+        if not self.writer.draws:
+            return [f"for {name} in range({low}, {high}):", *(f"    {line}" for line in lines)]
+        return [
+            f"for part in range(({first} + {low}) >> 32, (({first} + {high} - 1) >> 32) + 1):",
+            f"    here = {first} - (part << 32)",
+            f"    for {name} in range(max({low}, -here), min({high}, (1 << 32) - here)):",
+            *(f"        {line}" for line in lines),
+        ]
+
+    def _of_few_bits(self, low: str, high: str, lines: Sequence[str]) -> list[str]:
+        drawn = ["part = (origin + i) >> 32", "here = origin - (part << 32)"] if self.writer.draws else []
+        return self.low.loop(low, high, [*drawn, *lines])
 
     def _matrix(self) -> list[str]:
         """A loop over a block's rows, and in it one over their elements."""
@@ -75,7 +97,13 @@ class Loops:
             for load in self.step.loads
             if load.extent in ("elements", "columns")
         ]
-        stores = [self._store(array, "start + j", self.writer.floating(value)) for array, value in self.step.stores]
+        inner = [
+            *elements,
+            *self.writer.elements("j"),
+            *(self._add(r) for r in (*self.scalars, *rows)),
+            *(self._add_to_column(r) for r in columns),
+            *(self._store(array, "start + j", self.writer.floating(value)) for array, value in self.step.stores),
+        ]
         return [
             *(line for r in columns for line in self._blank_columns(r)),
             *(self._start(r) for r in self.scalars),
@@ -83,11 +111,7 @@ class Loops:
             "    start = i * columns",
             *(f"    {line}" for load in by_row for line in self._shared(load, "i")),
             *(f"    {self._start(r)}" for r in rows),
-            "    for j in range(columns):",
-            *(f"        {line}" for line in [*elements, *self.writer.elements()]),
-            *(f"        {self._add(r)}" for r in (*self.scalars, *rows)),
-            *(f"        {self._add_to_column(r)}" for r in columns),
-            *(f"        {line}" for line in stores),
+            *(f"    {line}" for line in self._loop("j", "0", "columns", "origin + start", inner)),
             *(f"    {self._finished(r, 'i', 'float64(columns)')}" for r in rows),
             *self._leave(),
         ]
@@ -140,7 +164,8 @@ class Loops:
 
     def _leave(self) -> list[str]:
         """What a block adds to the scalars."""
-        return [f"partials[block, {self.slots[r.name]}] = {self._reached(r)}" for r in self.scalars]
+        count = len(self.slots)
+        return [f"put(partials, {count} * block + {self.slots[r.name]}, {self._reached(r)})" for r in self.scalars]
 
     def _blank_columns(self, r: Reduction) -> list[str]:
         """A place for the columns' sums over a block of rows."""
@@ -156,7 +181,7 @@ class Loops:
 
     def columns(self, address_of: Callable[[str], str]) -> list[str]:
         """When all is done: the columns' sums over all blocks, in the place of the first block's."""
-        lines = ["columns = table[at + 4]", "for matrix in range(table[at + 5] * (length > 0)):"]
+        lines = ["columns = integer(entry, 4)", "for matrix in range(integer(entry, 5) * (length > 0)):"]
         for r in self._into("columns"):
             address, here = f"a_{r.name}", f"load_{r.name}(a_{r.name}, j)"
             block = f"load_{r.name}({address} + 8 * b * columns, j)"

@@ -23,8 +23,8 @@ MEMORY = {SIGNED: "uint8", UNSIGNED: "uint8", DITHERED: "bfloat16"}
 
 _KIND = {SIGNED: "signed", UNSIGNED: "unsigned"}
 
-PLACE = "place of p"
-"""What stands among an entry's addresses: the parameter's place, for what is drawn."""
+PLACE, FIRST = "place of p", "first of p"
+"""What stands among an entry's addresses, for what is drawn: the parameter's place, and its element that is first."""
 
 
 def scales(array: str) -> str:
@@ -72,12 +72,12 @@ class LowBits:
 
     def entry(self, places: Mapping[str, int]) -> list[str]:
         """Once an entry: where scales lie, and what numbers are drawn from."""
-        lines = [f"x_{name} = table[at + {places[scales(name)]}]" for name in self.coded]
+        lines = [f"x_{name} = integer(entry, {places[scales(name)]})" for name in self.coded]
         if self.stored:
             columns = self.layout.columns
-            seed = f"int64(rows[row, {columns.index(ROUNDING_SEED)}])" if ROUNDING_SEED in columns else "0"
+            seed = f"int64(number(row, {columns.index(ROUNDING_SEED)}))" if ROUNDING_SEED in columns else "0"
             order = [array.name for array in self.layout.arrays if array.name != "g"]
-            drawn = [seed, f"int64(rows[row, {columns.index('t')}])", f"table[at + {places[PLACE]}]"]
+            drawn = [seed, f"int64(number(row, {columns.index('t')}))", f"integer(entry, {places[PLACE]})"]
             lines += ["y = uint64(0)", *(f"y = mix(y, uint64({number}))" for number in drawn)]
             lines += [f"y_{name} = mix(y, uint64({order.index(name)}))" for name in self.stored]
         return lines

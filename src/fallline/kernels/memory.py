@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from llvmlite import ir
-from numba import float32, float64, int64, njit, types, uint8, void
+from numba import float32, float64, int64, types, uint8, void
 from numba.extending import intrinsic
 
 _I32, _F32 = ir.IntType(32), ir.FloatType()
@@ -137,6 +137,56 @@ def as_stored(dtype: str) -> Any:
     return rounded
 
 
+def _numbers(memory: Any, number: Any) -> tuple[Any, Any]:
+    """`read(address, k)` and `write(address, k, value)` for number `k` of those that lie one after another."""
+
+    @intrinsic
+    def read(typing: Any, address: Any, k: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.load(_access(builder, memory, *args))
+
+        return number(int64, int64), generate
+
+    @intrinsic
+    def write(typing: Any, address: Any, k: Any, value: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            builder.store(args[2], _access(builder, memory, *args[:2]))
+            return context.get_dummy_value()
+
+        return void(int64, int64, number), generate
+
+    return read, write
+
+
+integer, _ = _numbers(ir.IntType(64), int64)
+number, put = _numbers(ir.DoubleType(), float64)
+
+
+@intrinsic
+def address(typing: Any, array: Any) -> Any:
+    """Where a NumPy array's numbers lie."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.ptrtoint(data, ir.IntType(64))
+
+    return int64(array), generate
+
+
+@intrinsic
+def call(
+    typing: Any, kernel: Any, table: Any, words: Any, rows: Any, count: Any, partials: Any, begin: Any, end: Any
+) -> Any:
+    """Call the kernel at an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        function = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * 7)
+        builder.call(builder.inttoptr(args[0], function.as_pointer()), args[1:])
+        return context.get_dummy_value()
+
+    return void(*[int64] * 8), generate
+
+
 @intrinsic
 def narrow_vectors(typing: Any) -> Any:
     """Have LLVM vectorize the function that calls this with 256 bits, where it would take 512."""
@@ -168,62 +218,3 @@ def take(typing: Any, counter: Any, amount: Any) -> Any:
         return builder.atomic_rmw("add", place, args[1], "monotonic")
 
     return int64(int64, int64), generate
-
-
-@intrinsic
-def _fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
-    """a * b + c, rounded once."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.fma(*args)
-
-    return a(a, a, a), generate
-
-
-@njit(inline="always", error_model="numpy")
-def divide(x: Any, c: Any, r: Any) -> Any:
-    """x / c for an `x` of every element and a number `c`, whose reciprocal `r` is at hand.
-
-    The quotient by the reciprocal, corrected by what it leaves over, is the quotient rounded once (Markstein 1990,
-    theorem 8), at a third of a division's time; only where the result is denormal its last bit may differ.
-    """
-    q = x * r
-    left: Any = _fma(-c, q, x)  # type: ignore[call-arg]
-    corrected: Any = _fma(left, r, q)
-    return corrected if left - left == 0 else q  # what infinities and NaN leave over corrects nothing
-
-
-@intrinsic
-def _power_of_two(typing: Any, exponent: Any) -> Any:
-    """2**exponent for an integer-valued float32 from -126 to 127, by writing the exponent's bits."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        biased = builder.add(builder.fptosi(args[0], _I32), _I32(127))
-        return builder.bitcast(builder.shl(biased, _I32(23)), _F32)
-
-    return types.float32(types.float32), generate
-
-
-@njit(inline="always", error_model="numpy")
-def exp32(x: Any) -> Any:
-    """e**x in float32 without a call, so that a loop over it is vectorized; within 2 ulps.
-
-    e**x = 2**n * e**r with n = round(x / ln 2); e**r by its Taylor series of degree 7 on abs(r) <= ln(2)/2. 2**n is
-    applied in two halves, which reaches denormal results.
-    """
-    low, high = float32(-104.0), float32(89.0)
-    y = low if x < low else (high if x > high else x)
-    y = y if y == y else float32(0.0)
-    shift = float32(12582912.0)  # 1.5 * 2**23: adding it rounds to an integer
-    n = (y * float32(1.4426950408889634) + shift) - shift
-    r = (y - n * float32(0.693359375)) - n * float32(-2.12194440e-4)
-    s = float32(1 / 5040)
-    s = s * r + float32(1 / 720)
-    s = s * r + float32(1 / 120)
-    s = s * r + float32(1 / 24)
-    s = s * r + float32(1 / 6)
-    s = s * r + float32(0.5)
-    s = s * (r * r) + (r + float32(1.0))
-    half = (n * float32(0.5) + shift) - shift
-    result = (s * _power_of_two(half)) * _power_of_two(n - half)  # type: ignore[call-arg]
-    return result if x == x else x

@@ -42,8 +42,8 @@ class Array:
 class Layout:
     """What a program's kernels are given: arrays, and the columns of a row of numbers.
 
-    Of the arrays that are `coded`, in eight bits, kernels need the scales too; of a program that `draws`, how an
-    array's numbers are rounded, the parameter's place.
+    Of the arrays that are `coded`, in eight bits, kernels need the scales too; in a program that `draws` at random, the
+    parameter's place and the index of an entry's first element.
 
     Columns are the number inputs of the plan (`t`, hyper-parameters, carried numbers, facts of a tensor's shape), then
     what passes make. A carried number's new value is in the column `name'`.

@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba import float32, int32, njit, types
 from numba.extending import intrinsic
 
-from .memory import _fma
+from .arithmetic import fma
 
 
 @intrinsic
@@ -47,7 +47,7 @@ def cube_root32(x: Any) -> Any:
     for _ in range(3):
         r = r * (float32(4.0) - y * r * r * r) * third
     root = y * r * r
-    left: Any = _fma(-root * root, root, y)
+    left: Any = fma(-root * root, root, y)
     root = root + left * (r * r) * third
     root = root * float32(2.0**-8) if tiny else root
     root = root if x < float32(math.inf) else x

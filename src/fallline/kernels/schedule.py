@@ -6,7 +6,7 @@ Which pass makes what is told in `goals.py`, when a value can be had in `stages.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -17,6 +17,7 @@ from .operation import Call, Operation, UnknownOperation, Value
 from .plan import Plan
 from .program import Apply, Array, Copy, Layout, Pass, Program, Reduction, Round, Source, Step
 from .stages import in_memory
+from .vocabulary import DRAWS
 
 Keeps = Mapping[str, Value]
 
@@ -165,7 +166,7 @@ class _Steps:
         return Reduction(op.name, raw, goal.value, op.extent, finish)
 
 
-def _layout(plan: Plan, steps: Iterable[Step]) -> Layout:
+def _layout(plan: Plan, steps: Sequence[Step]) -> Layout:
     """The arrays and columns that steps touch."""
     touched: list[str] = []
     columns = [*plan.numbers]
@@ -178,4 +179,5 @@ def _layout(plan: Plan, steps: Iterable[Step]) -> Layout:
     temporaries = [name for name in dict.fromkeys(touched) if name not in plan.arrays]
     arrays = [Array(name, extent) for name, extent in plan.arrays.items()]
     arrays += [Array(name, plan.extent(name), True) for name in temporaries if plan.extent(name) in DOMAINS]
-    return Layout(tuple(arrays), tuple(dict.fromkeys(columns)))
+    draws = any(op.op in DRAWS for step in steps if isinstance(step, Pass) for op in step.operations)
+    return Layout(tuple(arrays), tuple(dict.fromkeys(columns)), draws=draws)

@@ -16,13 +16,16 @@ from .lowbits import PLACE, scales
 from .plan import sides
 from .storage import SCALE
 
+_Laid = tuple[Form | None, Entry, list[tuple[int, Entry]], int, tuple[float, ...]]
+"""A form, with the entry of all matrices or of the first, those of further ones, the blocks of all, facts."""
+
 
 class Slot:
     """A parameter that a kernel can step, as found when its states were last looked at."""
 
     __slots__ = (
         *("parameter", "states", "address", "length", "dtype", "strides", "contiguous", "kind", "view"),
-        *("said", "form", "entry", "more", "blocks", "facts", "memory", "place"),
+        *("said", "laid", "form", "entry", "more", "blocks", "facts", "memory", "place"),
     )
 
     def __init__(
@@ -45,6 +48,7 @@ class Slot:
         self.strides, self.contiguous = p.stride(), p.is_contiguous()
         self.said: Any = ...
         """The choices for which it is laid out."""
+        self.laid: dict[Any, _Laid] = {}
         self.form: Form | None = None
         """None where the rule, so chosen, is to be stepped by its text."""
         self.entry: Entry = ()
@@ -73,21 +77,26 @@ class Slot:
         return g.is_contiguous() if self.contiguous else g.layout is torch.strided and g.stride() == self.strides
 
     def lay_out(self, said: Any, rule: Rule) -> None:
-        """Make the entries for the rule with its choices made as `said`."""
-        self.said, self.form = said, form(rule, self.kind)
-        if self.form is None:
-            return
-        cut = geometry(self.form, self.view)
+        """Have the entries for the rule with its choices made as `said`."""
+        if said not in self.laid:
+            self.laid[said] = self._lay_out(rule)
+        self.said, (self.form, self.entry, self.more, self.blocks, self.facts) = said, self.laid[said]
+
+    def _lay_out(self, rule: Rule) -> _Laid:
+        made = form(rule, self.kind)
+        if made is None:
+            return None, (), [], 0, ()
+        cut = geometry(made, self.view)
         addresses = {key: address for key, _, address, _ in self.states}
-        own = dict(zip(self.form.inputs, (self.address, 0, *addresses.values()), strict=False)) | {PLACE: self.place}
+        own = dict(zip(made.inputs, (self.address, 0, *addresses.values()), strict=False)) | {PLACE: self.place}
         keys = dict(zip(rule.states, addresses, strict=False))
-        own |= {scales(name): addresses[keys[name] + SCALE] for name in self.form.program.layout.coded}
-        own |= zip(self.form.temporaries, self._temporaries(self.form), strict=False)
-        others = [own.get(name, 0) for name in self.form.others]
+        own |= {scales(name): addresses[keys[name] + SCALE] for name in made.program.layout.coded}
+        own |= zip(made.temporaries, self._temporaries(made), strict=False)
+        others = [own.get(name, 0) for name in made.others]
         # what calls give need not lie matrix by matrix
-        entries = list(cut.entries(others)) if self.form.program.calls else [cut.entry(others)]
-        self.facts, self.blocks = cut.facts, cut.blocks * cut.matrices
-        self.entry, self.more = entries[0], [(k * cut.steps["g"], entry) for k, entry in enumerate(entries) if k]
+        entries = list(cut.entries(others)) if made.program.calls else [cut.entry(others)]
+        more = [(k * cut.steps["g"], entry) for k, entry in enumerate(entries) if k]
+        return made, entries[0], more, cut.blocks * cut.matrices, cut.facts
 
     def _temporaries(self, form: Form) -> list[int]:
         """Memory for the vectors that passes hand on; with calls it is made for all tensors of a shape together."""

@@ -83,11 +83,18 @@ class Stack:
         self.form, self.view = form, tuple(view)
         self.cut = geometry(form, self.view)
         self.rows, self.places, self.owners = tuple(rows), tuple(places), owners
+        self.distinct = self.rows[:1] if len({*self.rows}) == 1 else self.rows
+        """The rows that may hold other numbers."""
         self.count = len(rows)
         self.matrices = self.count * self.cut.matrices
         self.lead = () if self.count == 1 else (self.count,)
         self.members = dict(members)
-        self.values: dict[str, Any] = {}
+        self.seen = {} if self.lead else {name: own[0] for name, own in members.items() if self._is_seen(name, own[0])}
+        """Inputs that calls take as they lie in memory."""
+        self.values: dict[str, Any] = dict(self.seen)
+
+    def _is_seen(self, name: str, tensor: Tensor) -> bool:
+        return name != "g" and name not in self.form.reduced and self._computable(tensor) is tensor
 
     def renew(self, gradients: Sequence[Tensor]) -> None:
         """Begin another step of the same tensors, with their new gradients."""
@@ -96,7 +103,7 @@ class Stack:
     def close(self) -> None:
         """Keep neither gradients nor what was made of them until the next step."""
         self.members["g"] = ()
-        self.values.clear()
+        self.values = dict(self.seen)
 
     def open(self, lent: Lent, table: np.ndarray) -> None:
         """Give the temporaries that passes make their places in memory, and in the table."""
@@ -132,13 +139,17 @@ class Stack:
 
     def apply(self, step: Apply, table: np.ndarray, rows: Rows) -> None:
         """Call a function: once for all where it may be, else for each tensor."""
-        tensors = {source.value: self._tensor(source) for source in step.tensors}
+        given = dict(self.seen)
+        for source in step.tensors:
+            if source.value not in given:
+                given[source.value] = self._tensor(source)
         numbers = {source.value: self._numbers(source, rows) for source in step.numbers}
-        if not self.lead or (step.call.stacks and all(map(self._alike, numbers.values()))):
-            with torch.no_grad(), ops.drawn_for(self.places if self.lead else self.places[0]):
-                made = step.call.run(tensors | {name: several[0] for name, several in numbers.items()})
+        if not self.lead or (step.call.stacks and all(map(_alike, numbers.values()))):
+            for name, several in numbers.items():
+                given[name] = several[0]
+            made = step.call.run(given)
         else:
-            made = _together([self._alone(step, k, tensors, numbers) for k in range(self.count)])
+            made = _together([self._alone(step, k, given, numbers) for k in range(self.count)])
         for name in step.call.writes:
             self._return(name)
         self._keep(step, made, table, rows)
@@ -148,25 +159,20 @@ class Stack:
         members, value = self.members[name], self.values[name]
         if self.lead:
             torch._foreach_copy_(list(members), value.split([len(member) for member in members]))
-        elif members[0].data_ptr() != value.data_ptr():
+        elif value is not members[0]:
             members[0].copy_(value)
 
     def _alone(self, step: Apply, k: int, tensors: Mapping[str, Any], numbers: Mapping[str, Any]) -> Any:
         """What a function gives for one tensor."""
         own = {name: _each(lambda x: x[k], value) for name, value in tensors.items()}
-        with torch.no_grad(), ops.drawn_for(self.places[k]):
-            return step.call.run(own | {name: several[k] for name, several in numbers.items()})
-
-    def _alike(self, numbers: Sequence[Any]) -> bool:
-        """Whether a number is the same for all tensors, as far as can be told without waiting for a device."""
-        if any(isinstance(number, Tensor) and not number.is_cpu for number in numbers):
-            return len({*self.rows}) == 1
-        return len({*map(float, numbers)}) == 1
+        with ops.drawn_for(self.places[k]):
+            return step.call.run(own | {name: several[k % len(several)] for name, several in numbers.items()})
 
     def _numbers(self, source: Source, rows: Rows) -> list[Any]:
-        numbers = rows.read(self.rows, self.form.program.layout.place[source.place])
+        """A number for each tensor, or one for all."""
+        numbers = rows.read(self.distinct, self.form.program.layout.place[source.place])
         if source.extent == "number":
-            return [number != 0 for number in numbers] if source.boolean else list(numbers)
+            return [number != 0 for number in numbers] if source.boolean else numbers
         return [torch.as_tensor(number, dtype=self.form.dtype) for number in numbers]
 
     def _tensor(self, source: Source) -> Any:
@@ -192,7 +198,7 @@ class Stack:
     def forget(self, written: Iterable[str]) -> None:
         """Inputs that were written are to be stacked anew."""
         for name in written:
-            if name in self.members:
+            if name in self.members and name not in self.seen:
                 self.values.pop(name, None)
 
     def _keep(self, step: Apply, made: Any, table: np.ndarray, rows: Rows) -> None:
@@ -209,7 +215,7 @@ class Stack:
                     f"rule {self.form.rule.name!r}: `{step.call.title}` gave the shape {given} where "
                     f"it was expected to give {needed}."
                 )
-            made = made.to(self.form.dtype)
+            made = made if made.dtype is self.form.dtype else made.to(self.form.dtype)
             self._place(step.name, made.contiguous() if step.name in self.form.touched else made, table)
 
     def copy(self, step: Copy) -> None:
@@ -221,6 +227,12 @@ class Stack:
             targets += self.members[state]
             sources += value.split([len(member) for member in self.members[state]]) if self.lead else [value]
         torch._foreach_copy_(targets, sources)
+
+
+def _alike(numbers: Sequence[Any]) -> bool:
+    """Whether a number is the same for all tensors, as far as can be told without waiting for a device."""
+    far = any(isinstance(number, Tensor) and not number.is_cpu for number in numbers)
+    return len(numbers) == 1 or (not far and len({*map(float, numbers)}) == 1)
 
 
 def _each(function: Callable[[Any], Any], value: Any) -> Any:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..rules.rule import Rule
 from ..rules.trace import Walk, chosen, conditions, decision, side_by_side, together, trace
+from . import form as forms
 from . import storage, text
 from .form import Kind, form
 from .plan import sides
@@ -104,8 +105,11 @@ class StackedStepper:
                 continue
             tensors = (p, p, *(self.states[k][name] for name in rule.states))
             sizes = tuple((name, self.values[0][name]) for name in sorted(sides(rule)))
-            found = form(made, Kind(tuple(t.dtype for t in tensors), rule.view(p.shape[1:]), sizes))
-            if found is None or not all(t.is_cpu for t in tensors):
+            backend = forms.backend(p.device)
+            if backend is None or not all(t.device == p.device for t in tensors):
+                return None
+            found = form(made, Kind(tuple(t.dtype for t in tensors), rule.view(p.shape[1:]), sizes, p.device, backend))
+            if found is None:
                 return None
             if p.numel() or not found.program.calls:
                 members.setdefault(found, []).append(k)

@@ -24,11 +24,8 @@ from .operation import UnknownOperation
 from .plan import plan
 from .slot import Slot
 from .slot import slot as make_slot
-from .stack import Room, Stack
+from .stack import Room
 from .work import Work
-
-_STACKED = 1 << 22
-"""Elements above which no further tensor joins a stack: large matrices gain nothing from it."""
 
 
 class Apart(NamedTuple):
@@ -61,16 +58,14 @@ class Stepper:
         self.keeps = bool(self.keys or self.carried or rule.storage) or _counts(rule)
         self.slots: dict[int, Slot] = {}
         self.room = Room()
-        self.boards: dict[tuple[Form, int], Board] = {}
-        self.stacks: dict[tuple[Form, int], Stack] = {}
-        self.open: dict[Form, Batch] = {}
+        self.batches: dict[Form, list[Batch]] = {}
         self.begin()
 
     def begin(self) -> None:
         """Forget what was added and not done: a step that failed half-way leaves addresses that may be gone."""
-        for batch in self.open.values():
-            batch.clear()
-        self.full: list[Batch] = []
+        for several in self.batches.values():
+            for batch in several:
+                batch.clear()
         self.items: list[tuple[text.Item, dict[str, Any]]] = []
         self.apart: list[Apart] = []
 
@@ -138,7 +133,7 @@ class Stepper:
             batch.members.append((slot, g, row))
             if carried and (slot.length or batch.sums):
                 batch.carriers.append((state, row))
-            if batch.calls and batch.elements >= _STACKED:
+            if batch.calls and batch.full:
                 form = None  # the next tensor begins another stack
 
     def steps(self) -> list[Walk]:
@@ -146,7 +141,7 @@ class Stepper:
 
         What is in `apart` is not among them.
         """
-        batches = [self._by_kernel(batch) for batch in (*self.full, *self.open.values()) if batch.members]
+        batches = [self._by_kernel(batch) for several in self.batches.values() for batch in several if batch.members]
         return [*batches, *(self._item(item, state) for item, state in self.items)]
 
     def _item(self, item: text.Item, state: dict[str, Any]) -> Walk:
@@ -168,50 +163,36 @@ class Stepper:
     def _work(self, batch: Batch) -> Work | DeviceWork:
         form = batch.form
         table = np.array(batch.table, np.int64)
-        stack = self._stack(batch) if batch.calls else None
+        stack = batch.stacked(self.place) if batch.calls else None
         if form.kind.backend == "numba":
             return Work(form, table, np.array(batch.rows, np.float64), batch.blocks, batch.elements, stack)
-        board = self._board(batch)
-        board.members = [(slot.parameter, row) for slot, _, row in batch.members]
-        return DeviceWork(form, table, batch.rows, board, stack)
-
-    def _key(self, batch: Batch) -> tuple[Form, int]:
-        """Which of the form's batches it is."""
-        return batch.form, sum(other.form is batch.form for other in self.full[: _index(self.full, batch)])
-
-    def _stack(self, batch: Batch) -> Stack:
-        key = self._key(batch)
-        self.stacks[key] = batch.stack(self.place, self.stacks.get(key))
-        return self.stacks[key]
-
-    def _board(self, batch: Batch) -> Board:
-        key = self._key(batch)
-        if key not in self.boards:
-            self.boards[key] = Board(batch.form.width, batch.form.kind.device)
-        return self.boards[key]
+        if batch.board is None:
+            batch.board = Board(form.width, form.kind.device, 2 * form.program.layout.draws, self.keeps)
+        batch.board.members = [(slot.parameter, row) for slot, _, row in batch.members]
+        return DeviceWork(form, table, batch.rows, batch.board, stack)
 
     def settle(self, state_of: Mapping[Tensor, dict[str, Any]]) -> None:
         """Tell the states how many steps were taken on devices: replays of a CUDA graph count there alone."""
-        for board in self.boards.values():
+        boards = [batch.board for several in self.batches.values() for batch in several if batch.board is not None]
+        for board in boards:
             steps = board.steps()
             for p, row in board.members:
                 if "step" in state_of.get(p, {}):
                     state_of[p]["step"] = steps[row]
 
     def _batch(self, form: Form) -> Batch:
-        batch = self.open.get(form)
-        if batch is not None and batch.calls and batch.elements >= _STACKED:
-            self.full.append(batch)
-            batch = None
-        if batch is None:
-            batch = self.open[form] = Batch(form, self.names)
-        return batch
+        for batch in self.batches.get(form, ()):
+            if not batch.full:
+                return batch
+        made = Batch(form, self.names)
+        self.batches.setdefault(form, []).append(made)
+        return made
 
     def _slot(self, p: Tensor, state: dict[str, Any], numbers: tuple[float, ...]) -> Slot | None:
         """The parameter's slot, or None where a kernel cannot take it."""
         states = {key: state[key] for key in self.keys}
         scales = {key: state[key] for key in (key + storage.SCALE for key in self.keys) if key in state}
-        made = make_slot(self.rule, p, states, numbers, scales, self.place(p) if self.rule.storage else 0)
+        made = make_slot(self.rule, p, states, numbers, scales, self.place(p))
         if made is None:
             self.slots.pop(id(p), None)
         else:
@@ -240,7 +221,3 @@ def _counts(rule: Rule) -> bool:
         return plan(rule).reads("t")
     except UnknownOperation:
         return True
-
-
-def _index(batches: Sequence[Batch], batch: Batch) -> int:
-    return next((k for k, other in enumerate(batches) if other is batch), len(batches))

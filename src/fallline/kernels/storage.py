@@ -1,14 +1,13 @@
 """How the arrays of an optimizer's state stand in memory that take fewer bits than a step computes with.
 
 `Rule.storage` says which they are. A state in eight bits is two tensors: under its own key codes in the parameter's
-shape, and under that key with `_scale` a byte for each 256 of them, as they lie in memory (`formats.py`).
+shape, and under that key with `_scale` a byte for each 256 of them, as they lie in memory (`formats.py`). Where the
+parameter is spread over processes, so are the codes, and a process has the scales of its own part.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -16,17 +15,24 @@ from torch import Tensor
 
 from ..rules.rule import Rule
 from ..rules.storage import Storage, codes
+from . import spread
 from .dither import BLOCK, nearest
-from .formats import Numbers, decoded, encoded, rounded
+from .formats import Numbers, decoded, encoded, encoded_again, rounded
 
 SMALLEST = 4096
-"""Elements below which a tensor's states are kept whole, as in bitsandbytes: they are few, and biases among them."""
+"""Elements below which a tensor's states are kept whole, as in bitsandbytes: they are few, and biases among them.
+
+Of a tensor that is spread over processes, those that a process has in the mean: all have to decide alike.
+"""
 
 _CODED = (torch.float32, torch.bfloat16, torch.float16)
 """Types of parameters whose states may take eight bits."""
 
 SCALE = "_scale"
 """What the name of a state in eight bits has behind it in an optimizer's state, for its scales."""
+
+_PIECE = 1 << 18
+"""Elements that are coded or read at a time, each by way of some fifty bytes; whole blocks."""
 
 
 class Coded(NamedTuple):
@@ -42,51 +48,54 @@ Held = Tensor | Coded
 
 
 def held(rule: Rule, name: str, key: str, state: Mapping[str, Tensor]) -> Held:
-    """A state that an optimizer keeps under a key."""
-    scale = state.get(key + SCALE)
-    return state[key] if scale is None else Coded(state[key], scale, _signed(rule, name))
+    """A state that an optimizer keeps under a key; of one that is spread over processes, this process's part."""
+    mine, scale = spread.part(state[key]), state.get(key + SCALE)
+    return mine if scale is None else Coded(mine, scale, _signed(rule, name))
+
+
+def entries(key: str, held: Held) -> dict[str, Tensor]:
+    """What an optimizer's state has of an array that it keeps under a key."""
+    return {key: held.codes, key + SCALE: held.scale} if isinstance(held, Coded) else {key: held}
+
+
+def uncoded(rule: Rule, name: str, key: str, state: Mapping[str, Tensor], p: Tensor) -> Tensor:
+    """A state as a tensor of numbers: of codes, the bfloat16 that they stand for, spread as the parameter is."""
+    mine = held(rule, name, key, state)
+    return spread.of_parts(read(mine, torch.bfloat16), p) if isinstance(mine, Coded) else state[key]
 
 
 def keep(rule: Rule, name: str, key: str, state: dict[str, Any], p: Tensor) -> None:
-    """Have a state that is there stand as the rule keeps it: it may come from a checkpoint of another storage.
+    """Have a state that is there stand as the rule keeps it: it may come from a checkpoint, or of another storage.
 
-    Tensors with fewer than 4096 elements, sparse gradients, complex numbers or float64, and those that are spread over
-    processes, are not kept in eight bits; of the last a warning tells, once.
+    Tensors with fewer than 4096 elements in a process, sparse gradients, complex numbers and float64 are not kept in
+    eight bits.
     """
-    wanted = _wanted(rule, name, p)
-    narrower = state[key].itemsize < p.itemsize
-    if state[key].dtype is not wanted and (wanted is not p.dtype or narrower):
-        values = read(held(rule, name, key, state)).to(p.dtype)
-        state.pop(key + SCALE, None)
-        if wanted is torch.uint8:
-            state[key] = torch.empty_like(values, dtype=wanted)
-            state[key + SCALE] = state[key].new_empty(blocks(p))
-            write(held(rule, name, key, state), values)
-        else:
-            state[key] = values.to(wanted)
+    wanted = kept_in(rule, name, p)
+    if state[key].dtype is wanted or (wanted is p.dtype and state[key].itemsize >= p.itemsize):
+        return
+    values = uncoded(rule, name, key, state, p)
+    state.pop(key + SCALE, None)
+    if wanted is not torch.uint8:
+        state[key] = values.to(wanted)
+        return
+    ordered = torch.empty_like(spread.part(p), dtype=values.dtype).copy_(spread.part(values))
+    codes = torch.empty_like(ordered, dtype=torch.uint8)
+    state[key + SCALE] = codes.new_empty(blocks(codes.numel()))
+    for elements, scales in _pieces(codes.numel()):
+        made = encoded_again(in_memory(ordered)[elements].float(), _signed(rule, name))
+        in_memory(codes)[elements], state[key + SCALE][scales] = made
+    state[key] = spread.of_parts(codes, p)
 
 
-def _wanted(rule: Rule, name: str, p: Tensor) -> torch.dtype:
+def kept_in(rule: Rule, name: str, p: Tensor) -> torch.dtype:
+    """The type in which a state of a parameter is kept; uint8 are codes."""
     storage = rule.storage.get(name)
     if storage is Storage.BFLOAT16 and p.dtype is torch.float32:
         return torch.bfloat16
     sparse = p.grad is not None and p.grad.layout is not torch.strided
-    if storage is None or not storage.coded or p.numel() < SMALLEST or sparse or p.dtype not in _CODED:
+    if storage is None or not storage.coded or sparse or p.dtype not in _CODED:
         return p.dtype
-    if hasattr(p, "device_mesh"):
-        _warn_of_shards()
-        return p.dtype
-    return torch.uint8
-
-
-@cache
-def _warn_of_shards() -> None:
-    """Say once that a state is four times as large as it was asked to be."""
-    warnings.warn(
-        "state_8bit keeps the states of parameters that are spread over processes (DTensor: FSDP2, tensor parallelism) "
-        "whole: in eight bits they could not be loaded into other shards. state_bfloat16=True halves them.",
-        stacklevel=2,
-    )
+    return torch.uint8 if p.numel() >= SMALLEST * spread.shards(p) else p.dtype
 
 
 def width_of(storage: Storage | None) -> float:
@@ -109,17 +118,25 @@ def _signed(rule: Rule, name: str) -> bool:
     return codes(rule, name) is Storage.CODES
 
 
-def blocks(p: Tensor) -> int:
-    """How many scales an array has in eight bits."""
-    return -(-p.numel() // BLOCK)
+def blocks(count: int) -> int:
+    """How many scales so many elements have in eight bits."""
+    return -(-count // BLOCK)
 
 
-def read(held: Held) -> Tensor:
-    """The values of an array; those of codes are float32."""
+def _pieces(count: int) -> Iterator[tuple[slice, slice]]:
+    """So many elements in pieces, with the blocks of each."""
+    for start in range(0, count, _PIECE):
+        yield slice(start, start + _PIECE), slice(start // BLOCK, (start + _PIECE) // BLOCK)
+
+
+def read(held: Held, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The values of an array; those of codes are of the type given, float32 or bfloat16."""
     if not isinstance(held, Coded):
         return held
-    values = torch.empty_like(held.codes, dtype=torch.float32)
-    in_memory(values).copy_(decoded(in_memory(held.codes), held.scale, held.signed))
+    values = torch.empty_like(held.codes, dtype=dtype)
+    for elements, scales in _pieces(values.numel()):
+        codes, scale = in_memory(held.codes)[elements], held.scale[scales]
+        in_memory(values)[elements] = decoded(codes, scale, held.signed)
     return values
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,9 +52,10 @@ def steps(rule: Rule, item: Item, instead: Instead | None = None) -> Walk:
     with torch.no_grad():
         graph = trace(choose(rule, (*item.numbers, *item.carried)))
     step = walk(graph, (*values, *carried), numbers, instead=instead and instead(graph))
+    counted = None if p.is_contiguous() else partial(_in_memory, p)
     sums = None
     while True:
-        with torch.no_grad(), np.errstate(all="ignore"), drawn_for(item.place), stored_in(p.dtype):
+        with torch.no_grad(), np.errstate(all="ignore"), drawn_for(item.place, counted), stored_in(p.dtype):
             try:
                 parts = next(step) if sums is None else step.send(sums)
             except StopIteration as end:
@@ -64,17 +66,24 @@ def steps(rule: Rule, item: Item, instead: Instead | None = None) -> Walk:
     before = (values[0], *values[2:])
     # an input that is an output too must be taken before it is written
     new = [value.clone() if any(value is x for x in values) else value for value in out[:count]]
-    _write(rule, item, [None if out[k] is before[k] else value for k, value in enumerate(new)])
+    write(rule, item, [None if out[k] is before[k] else value for k, value in enumerate(new)])
     return [float(value) for value in out[count:]]
 
 
-def _write(rule: Rule, item: Item, values: Sequence[Tensor | None]) -> None:
+def write(rule: Rule, item: Item, values: Sequence[Tensor | None]) -> None:
     """Give the arrays their new values, None where they keep the old ones."""
     seed = dict(zip(rule.hypers, item.numbers[1:], strict=True)).get(ROUNDING_SEED, 0.0)
     for k, (name, held, value) in enumerate(zip(("p", *rule.states), item.tensors, values, strict=True)):
         if value is not None:
             drawn: Numbers = Draw(seed, item.numbers[0], item.place, k) if name in rule.storage else nearest
             storage.write(held, value, drawn)
+
+
+def _in_memory(p: Tensor) -> Tensor:
+    """The indices of a parameter's elements as kernels count them: as they lie in memory."""
+    real = torch.view_as_real(p) if p.is_complex() else p
+    without_gaps = torch.empty_like(real, device="meta").stride()
+    return torch.arange(real.numel(), device=p.device).as_strided(real.shape, without_gaps)
 
 
 def _computable(rule: Rule, tensor: Tensor, shape: Sequence[int]) -> Tensor:

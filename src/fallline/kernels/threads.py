@@ -1,7 +1,7 @@
 """Sharing one step among threads.
 
 On Linux the threads are those that PyTorch itself computes with: its OpenMP library is asked, by the call that compiled
-`#pragma omp parallel` code makes, to run a kernel's `share` on its team. A team of our own would find the cores taken,
+`#pragma omp parallel` code makes, to run `calls.share` on its team. A team of our own would find the cores taken,
 since OpenMP's threads keep spinning for a while after a backward pass. Elsewhere a pool of Python threads does it.
 """
 
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from . import calls
 from .cpu import Kernel
 
 _WORTH_A_THREAD = 1 << 16
@@ -33,20 +34,17 @@ Team = Callable[[Any, int, int], None]
 
 def run(kernel: Kernel, table: Any, rows: Any, blocks: int, work: int) -> None:
     """Run a pass over all blocks, on as many threads as PyTorch uses and so many array elements are worth."""
-    given = [table, rows]
-    if kernel.scalars:
-        given.append(np.empty((blocks, kernel.scalars)))
+    partials = np.empty((blocks, kernel.scalars)) if kernel.scalars else rows
     threads = min(torch.get_num_threads(), work // _WORTH_A_THREAD, blocks)
     if threads < 2:
-        kernel.alone(*given, 0, blocks)
+        kernel.alone(table, rows, partials, 0, blocks)
         return
     part = max(1, blocks // (threads * _PARTS))
-    partials = given[2].ctypes.data if kernel.scalars else 0
-    places = (table.ctypes.data, table.size, rows.ctypes.data, *rows.shape, partials)
-    job = np.array([0, part, blocks, *places], np.int64)
-    team()(kernel.share, job.ctypes.data, threads)
+    given = (table.ctypes.data, table.size, rows.ctypes.data, len(rows), partials.ctypes.data)
+    job = np.array([0, part, blocks, kernel.address, *given], np.int64)
+    team()(calls.share(), job.ctypes.data, threads)
     if kernel.finishes:
-        kernel.alone(*given, blocks, blocks)
+        kernel.alone(table, rows, partials, blocks, blocks)
 
 
 @lru_cache(maxsize=None)

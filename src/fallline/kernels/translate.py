@@ -14,7 +14,7 @@ from ..rules.trace import Graph
 from .extent import Extent, extent_of, is_tensor, joined, reduced
 from .operation import Call, Given, Operation, UnknownOperation, Value
 from .shapes import Shapes
-from .vocabulary import ARITHMETIC, BOOLEAN, FACTS, Reduce, expansion, reduction
+from .vocabulary import ARITHMETIC, BOOLEAN, DRAWS, FACTS, Reduce, expansion, reduction
 
 
 class Translation:
@@ -90,7 +90,8 @@ class Translation:
         self._refuse(op, args)
         yield from made
         extent = "scalar" if op == "total" else joined(map(self._extent, args[op == "when" :]))
-        yield self._named(op, args, extent, node)
+        # a draw takes the extent of what it is like, and nothing else
+        yield self._named(op, args[op in DRAWS :], extent, node)
 
     def _operand(self, operand: Any, node: fx.Node, made: list[Operation]) -> Value:
         if isinstance(operand, bool):
@@ -149,6 +150,8 @@ class Translation:
             raise UnknownOperation(f"{op} of conditions")
         if op in ("and", "or", "not") and not all(a in self.booleans for a in args):
             raise UnknownOperation(f"{op} of numbers")
+        if op in DRAWS and (tensors != [args[0]] or self._extent(args[0]) != "elements" or args[0] in self.booleans):
+            raise UnknownOperation("a draw in another shape")
         if op == "total" and self._extent(args[0]) == "number":
             raise UnknownOperation("total of a number")
         if op == "stored" and not tensors:

@@ -11,7 +11,9 @@ from torch import Tensor
 from ..rules.trace import Walk
 from .form import Form
 from .geometry import geometry
-from .lowbits import PLACE, scales
+from .gpu.board import Board
+from .gpu.work import DeviceWork
+from .lowbits import FIRST, PLACE, scales
 from .stack import Room, Stack
 from .storage import SCALE
 from .work import Work
@@ -49,6 +51,9 @@ class Table:
         """The rows of tensors that have elements: others compute no numbers."""
         self.facts = np.repeat([self.cuts[k].facts for k in owners], self.trials, 0)
         self.memory: list[Tensor] = []
+        kind, draws = form.kind, form.program.layout.draws
+        self.board = None if kind.backend == "numba" else Board(form.width, kind.device, 2 * draws)
+        """What lies on another device than the CPU."""
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -60,7 +65,9 @@ class Table:
             row = trial + k * self.trials * self.each
             sizes = [np.full_like(count, number) for number in (0, cut.length, cut.block, cut.columns, 1)]
             own = self._addresses(k)
-            arrays = [own.get(name, 0) + count * cut.steps[name] for name in self.form.others]
+            # of each trial's own tensor
+            counted = {FIRST: count % cut.matrices}
+            arrays = [own.get(name, 0) + counted.get(name, count) * cut.steps[name] for name in self.form.others]
             entries.append(np.stack([row, *sizes, *arrays], -1))
             owners.append(np.full_like(count, k))
             offsets.append(count * cut.steps["g"])
@@ -79,7 +86,8 @@ class Table:
         if not self.form.program.calls:
             count = self.trials * self.cuts[k].matrices
             for name in self.form.temporaries:
-                self.memory.append(torch.empty(count * self.cuts[k].sizes[name], dtype=self.form.dtypes[name]))
+                size, dtype = count * self.cuts[k].sizes[name], self.form.dtypes[name]
+                self.memory.append(torch.empty(size, dtype=dtype, device=self.form.kind.device))
                 own[name] = self.memory[-1].data_ptr()
         return own
 
@@ -94,15 +102,24 @@ class Table:
         rows[:, self.form.kept] = numbers[self.line_of, self.trial_of][:, kept]
         stepped = np.ones(len(rows), bool) if those is None else those[self.line_of, self.trial_of]
         table = self.table if those is None else self.table[stepped[self.table[:, 0]]]
-        stack = self._stack(gradients) if self.form.program.calls else None
-        work = Work(self.form, table.reshape(-1), rows, self._blocks(table), self.elements, stack)
+        work = self._work(table, rows, gradients)
         for columns in work.run(room):
-            sums = yield tuple(rows[:, column].reshape(-1, self.trials).sum(0) for column in columns)
-            for column, total in zip(columns, sums, strict=True):
-                rows[:, column] = total[self.trial_of]
+            made = rows if self.board is None else self.board.rows
+            by_trial = [made[:, column].reshape(-1, self.trials) for column in columns]
+            sums = yield tuple(part.sum(0) for part in by_trial)
+            for part, total in zip(by_trial, sums, strict=True):
+                part[:] = total
+        if kept and self.board is not None:
+            rows = self.board.rows.cpu().numpy()
         told = stepped & self.filled
         for column, after in zip(kept, self.form.kept, strict=True):
             numbers[self.line_of[told], self.trial_of[told], column] = rows[told, after]
+
+    def _work(self, table: np.ndarray, rows: np.ndarray, gradients: Sequence[Tensor]) -> Work | DeviceWork:
+        stack = self._stack(gradients) if self.form.program.calls else None
+        if self.board is not None:
+            return DeviceWork(self.form, table, rows, self.board, stack)
+        return Work(self.form, table.reshape(-1), rows, self._blocks(table), self.elements, stack)
 
     def _blocks(self, table: np.ndarray) -> int:
         return self.blocks if table is self.table else int((-(-table[:, 2] // table[:, 3])).sum())

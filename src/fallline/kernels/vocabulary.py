@@ -14,12 +14,14 @@ import torch
 from torch import fx
 
 from ..rules import ops
+from ..rules.draws import number_of
 
 Expand = Callable[..., Any]
 
 ARITHMETIC = {"add", "sub", "mul", "div", "mod", "floordiv", "pow", "neg", "abs", "sign", "maximum", "minimum"}
 FUNCTIONS = {"sqrt", "exp", "log", "tanh", "cos"}
 BOOLEAN = {"gt", "ge", "lt", "le", "eq", "ne", "and", "or", "not"}
+DRAWS = {"normal", "uniform", "rademacher"}
 REDUCTIONS = ("sum", "mean", "norm", "max", "min", "squares")
 FACTS = {ops.numel: "#numel", ops.rows: "#rows", ops.columns: "#columns"}
 """Numbers that a parameter's shape gives, under names that are no identifiers."""
@@ -127,6 +129,13 @@ def _lerp(a: Any, b: Any, weight: Any) -> Any:
     return ("add", a, ("mul", weight, ("sub", b, a)))
 
 
+def _draw(op: str) -> Expand:
+    def expand(like: Any, t: Any, seed: Any = 0, stream: str = "") -> Any:
+        return op, like, t, seed, float(number_of(stream))
+
+    return expand
+
+
 def _words() -> dict[Any, Expand]:
     words: dict[Any, Expand] = {
         operator.add: _add,
@@ -165,6 +174,7 @@ def _words() -> dict[Any, Expand]:
         ops.cos: _call("cos", 1),
         ops.stored: _call("stored", 1),
     }
+    words |= {draw: _draw(draw.__name__) for draw in ops.DRAWS}
     for op, expand in {"add": _add, "sub": _sub}.items():
         words[getattr(torch, op)] = words[f".{op}"] = expand
     for op in ("mul", "div", "maximum", "minimum", "gt", "ge", "lt", "le", "eq", "ne"):

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
+from ..rules import ops
 from . import threads
 from .cpu import COLUMNS, COUNT, LENGTH, Kernel
 from .form import Form
@@ -49,18 +51,19 @@ class Work:
     def run(self, room: Room) -> Iterator[tuple[int, ...]]:
         """Do it all. Yields columns wherever these are to be summed over all rows, before it goes on."""
         if self.stack is None:
-            for step in self.form.steps:
-                if isinstance(step, Kernel):
-                    self._pass(step)
-                elif isinstance(step, tuple):
-                    yield step
+            for columns, kernels in self.form.parts:
+                if columns:
+                    yield columns
+                for kernel in kernels:
+                    self.launch(kernel)
             return
         with room.lend() as lent:
             table = self.table.reshape(-1, self.form.width)
             self.stack.open(lent, table)
-            yield from run_with_calls(self.form, self.stack, table, Held(self.rows), self._pass)
+            yield from run_with_calls(self.form, self.stack, table, Held(self.rows), self.launch)
 
-    def _pass(self, kernel: Any) -> None:
+    def launch(self, kernel: Any) -> None:
+        """Run a pass."""
         if kernel.by_blocks:
             threads.run(kernel, self.table, self.rows, self.blocks, self.elements * kernel.arrays)
         elif self.table.size == self.form.width:
@@ -93,16 +96,22 @@ def run_with_calls(
     form: Form, stack: Stack, table: np.ndarray, rows: Rows, launch: Callable[[Any], None]
 ) -> Iterator[tuple[int, ...]]:
     """Do the steps of a form with calls, `launch` its passes."""
+
+    def do(steps: Sequence[Any]) -> None:
+        with torch.no_grad(), ops.drawn_for(stack.places if stack.lead else stack.places[0]):
+            for step in steps:
+                if isinstance(step, Apply):
+                    stack.apply(step, table, rows)
+                elif isinstance(step, Copy):
+                    stack.copy(step)
+                else:
+                    launch(step)
+                    stack.forget(step.writes)
+
     try:
-        for step in form.steps:
-            if isinstance(step, Apply):
-                stack.apply(step, table, rows)
-            elif isinstance(step, Copy):
-                stack.copy(step)
-            elif isinstance(step, tuple):
-                yield step
-            else:
-                launch(step)
-                stack.forget(step.writes)
+        for columns, steps in form.parts:
+            if columns:
+                yield columns
+            do(steps)
     finally:
         stack.close()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
+from .lowbits import FIRST, PLACE
 from .operation import Operation, Value
 from .program import Layout, Pass
+from .vocabulary import DRAWS
 
 TEMPLATES = {
     "add": "{0} + {1}",
@@ -38,7 +41,7 @@ TEMPLATES = {
     "stored": "stored({0})",
 }
 
-_HEAVY = {"div", "sqrt", "exp", "log", "pow", "tanh", "cos", "mod", "floordiv"}
+_HEAVY = {"div", "sqrt", "exp", "log", "pow", "tanh", "cos", "mod", "floordiv", *DRAWS}
 
 _CONDITIONS = {"where": (0,), "and": (0, 1), "or": (0, 1), "not": (0,)}
 
@@ -52,6 +55,7 @@ class Writer:
         self.shared = {load.value for load in step.loads if load.extent != step.extent and load.extent != "columns"}
         """Values that do not change from one element to the next: a row's, a matrix's."""
         self.tensors = {load.value for load in step.loads} | {op.name for op in step.operations if op.tensor}
+        self.draws = [op for op in step.operations if op.op in DRAWS]
 
     def is_light(self) -> bool:
         """Whether an element costs next to nothing to compute: then narrow accesses get more out of the memory."""
@@ -59,23 +63,35 @@ class Writer:
 
     def numbers(self) -> list[str]:
         """What is computed once a row: from its columns, in float64, then rounded; and what is kept of it."""
-        lines = [f"{_n(name)} = rows[row, {self.layout.columns.index(name)}]" for name in self._columns()]
+        lines = [f"{_n(name)} = number(row, {self.layout.columns.index(name)})" for name in self._columns()]
         lines += [f"{_n(op.name)} = {self._number(op)}" for op in self.step.operations if not op.tensor]
         lines += [f"{_k(name)} = {self._rounded(name)}" for name in self._used()]
         lines += [f"r_{_plain(name)} = {self.precision}(1.0 / {_k(name)})" for name in self._divisors()]
+        for op in self.draws:
+            t, seed, _ = (_n(a) if isinstance(a, str) else _literal(a) for a in op.args)
+            lines.append(f"u_{op.name} = of_step({seed}, {t})")
         return lines + [
-            f"rows[row, {self.layout.columns.index(column)}] = {self._in_full(value)}"
+            f"put(row, {self.layout.columns.index(column)}, {self._in_full(value)})"
             for column, value in self.step.keeps
         ]
 
     def blanks(self) -> list[str]:
         """The names that elements use of a row's numbers, before there is a row."""
         lines = [f"{_k(name)} = {self._blank(name)}" for name in self._used()]
-        return lines + [f"r_{_plain(name)} = {self._blank(name)}" for name in self._divisors()]
+        lines += [f"r_{_plain(name)} = {self._blank(name)}" for name in self._divisors()]
+        return lines + [f"u_{op.name} = uint64(0)" for op in self.draws]
 
-    def elements(self) -> list[str]:
-        """What is computed for every element from what was loaded."""
-        return [f"e_{op.name} = {self._element(op)}" for op in self.step.operations if op.tensor]
+    def entry(self, places: Mapping[str, int]) -> list[str]:
+        """Once an entry: the keys of what is drawn, and which of the parameter's elements is the first."""
+        keys = [
+            f"y_{op.name} = of_tensor(u_{op.name}, integer(entry, {places[PLACE]}), {int(float(op.args[-1]))})"
+            for op in self.draws
+        ]
+        return [f"first_of = integer(entry, {places[FIRST]})", *keys] if keys else []
+
+    def elements(self, index: str) -> list[str]:
+        """What is computed for element `index` of a loop from what was loaded."""
+        return [f"e_{op.name} = {self._element(op, index)}" for op in self.step.operations if op.tensor]
 
     def floating(self, value: Value) -> str:
         """A tensor's value, or a number, as a floating-point number of the pass's precision."""
@@ -89,7 +105,8 @@ class Writer:
 
     def _used(self) -> list[str]:
         """The numbers that element-wise operations need, in order of first use."""
-        needed = [a for op in self.step.operations if op.tensor for a in op.args if isinstance(a, str)]
+        computed = [op for op in self.step.operations if op.tensor and op not in self.draws]
+        needed = [a for op in computed for a in op.args if isinstance(a, str)]
         needed += [value for _, value in self.step.stores if isinstance(value, str)]
         return [name for name in dict.fromkeys(needed) if name not in self.tensors]
 
@@ -109,7 +126,7 @@ class Writer:
         return op.args[1] not in self.tensors or op.args[1] in self.shared
 
     def _blank(self, name: str) -> str:
-        return "False" if self._boolean(name) else f"{self.precision}(0.0)"
+        return "False" if self._boolean(name) else "zero"
 
     def _rounded(self, name: str) -> str:
         return _n(name) if self._boolean(name) else f"{self.precision}({_n(name)})"
@@ -126,7 +143,10 @@ class Writer:
     def _in_full(self, value: Value) -> str:
         return f"float64({_n(value)})" if isinstance(value, str) else _literal(value)
 
-    def _element(self, op: Operation) -> str:
+    def _element(self, op: Operation, index: str) -> str:
+        if op in self.draws:
+            drawn = f"{op.op}(y_{op.name}, part, here + {index})"
+            return drawn if self.precision == "float32" else f"{self.precision}({drawn})"
         args = [self.floating(a) if not self._as_it_is(op, k) else self._named(a) for k, a in enumerate(op.args)]
         exp = "exp32" if self.precision == "float32" else "math.exp"
         if self._by_shared(op):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -12,12 +12,13 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..kernels import storage
+from ..kernels.gpu.capture import refuse_capture
 from ..kernels.stepper import Stepper
 from ..kernels.text import fresh
 from ..rules import ascend
 from ..rules.rule import Rule
 from ..rules.trace import Walk, side_by_side, together
-from . import averages, guard, loading, modified, partition, settings, starting
+from . import averages, guard, loading, modified, partition, saving, settings, starting
 from .climbing import gradients_uphill
 from .sharded import on_shards
 from .sparse import lazily
@@ -87,11 +88,14 @@ class RuleOptimizer(torch.optim.Optimizer):
     zero_grad = guard.zero_grad
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of all parameters and the groups' settings, as plain data that `load_state_dict` takes."""
+        """The state of all parameters and the groups' settings, as plain data that `load_state_dict` takes.
+
+        States in eight bits are given as bfloat16, all numbers of theirs, so that shards of any number and
+        `torch.optim` can load them: two bytes an element are needed for as long as the checkpoint is there.
+        """
         for stepper in self._steppers.values():
             stepper.settle(self.state)
-        state: dict[str, Any] = guard.state_dict(self)
-        return state
+        return saving.state_dict(self)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a checkpoint of this class, or of the class of `torch.optim` with the same name.
@@ -172,7 +176,7 @@ class RuleOptimizer(torch.optim.Optimizer):
                 if rule not in used:
                     used[rule] = stepper
                     stepper.begin()
-                numbers = tuple([_number(values[name]) for name in rule.hypers])
+                numbers = tuple([x if type(x := values[name]) is float else _number(x) for name in rule.hypers])
                 stepper.add(params, self.state, numbers, partial(self._start, rule, values))
         if len(used) > 1:
             modified.refuse_other_sums(tuple(used))
@@ -244,6 +248,7 @@ class RuleOptimizer(torch.optim.Optimizer):
 
         A checkpoint of `torch.optim` brings its numbers as tensors, and no count of steps where the rule needs none.
         """
+        refuse_capture(p.device)
         state["step"] = int(state.get("step", any(value is not None for value in state.values())))
         for name in rule.states:
             key = self.state_names.get(name, name)
@@ -273,6 +278,10 @@ def _shared_out(
     if rule.otherwise is None:
         return [(rule, params)]
     parts: dict[Rule, list[Tensor]] = {}
+    elementwise = group.get("elementwise", False)
     for p in params:
-        parts.setdefault(rule.of_shape(p.shape, group.get("elementwise", False)), []).append(p)
+        parts.setdefault(_of_shape(rule, p.shape, elementwise), []).append(p)
     return parts.items()
+
+
+_of_shape = lru_cache(maxsize=None)(Rule.of_shape)

@@ -12,19 +12,24 @@ from functools import wraps
 from typing import Any
 
 import torch
+from torch._C._dynamo import eval_frame
 from torch._compile import _disable_dynamo
 from torch.optim import Optimizer
 from torch.optim.optimizer import _global_optimizer_post_hooks as _of_all_post
 from torch.optim.optimizer import _global_optimizer_pre_hooks as _of_all_pre
 
+_callback: Callable[[], object] = getattr(eval_frame, "get_eval_frame_callback", lambda: True)
+"""What the compiler does with the functions that are called now; None where it takes no notice of them."""
+
 
 def light(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A method of PyTorch's optimizer, guarded only where the compiler is loaded."""
+    """A method of PyTorch's optimizer, guarded only where the compiler is at work."""
     bare = getattr(method, "__wrapped__", method)
 
     @wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:
-        return (method if "torch._dynamo" in sys.modules else bare)(*args, **kwargs)
+        guarded = "torch._dynamo" in sys.modules and (torch.compiler.is_compiling() or _callback() is not None)
+        return (method if guarded else bare)(*args, **kwargs)
 
     return call
 

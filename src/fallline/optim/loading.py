@@ -1,26 +1,47 @@
 """Loading a checkpoint: what PyTorch's own loading does, and what it leaves to chance.
 
 A checkpoint of another rule or another model is refused, settings that it does not mention keep their values, and a
-state has the type that its rule gives it. States in eight bits come back as they were saved.
+state has the type that its rule gives it. One that the rule keeps in fewer bits, or spread over processes, is made so
+from the checkpoint's tensor, one after another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..kernels.storage import SCALE, blocks
+from ..kernels import spread, storage
 from ..kernels.text import fresh
+from ..rules.rule import Rule
 from . import guard, settings
 
 if TYPE_CHECKING:
     from .base import RuleOptimizer
 
 Checkpoint = Mapping[str, Any]
+
+
+class _Given(NamedTuple):
+    """A state that a checkpoint has, and how the optimizer keeps it."""
+
+    parameter: Tensor
+    index: Any
+    """The parameter's place in the checkpoint."""
+    rule: Rule
+    name: str
+    key: str
+    value: Tensor
+    wanted: Tensor
+    """As the rule would begin it, without memory."""
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it is kept in fewer bits than the parameter's."""
+        return storage.kept_in(self.rule, self.name, self.parameter) is not self.parameter.dtype
 
 
 def load(optimizer: RuleOptimizer, checkpoint: Checkpoint) -> None:
@@ -32,19 +53,20 @@ def load(optimizer: RuleOptimizer, checkpoint: Checkpoint) -> None:
     before = [dict(group) for group in optimizer.param_groups]
     known = settings.names(type(optimizer))
 
-    def look(_: Any, checkpoint: Checkpoint) -> None:
+    def look(_: Any, checkpoint: Checkpoint) -> dict[str, Any]:
         given.update(checkpoint)
-        _check(optimizer, given)
+        rest = dict(given["state"])
+        for each in _states(optimizer, given):
+            _check(optimizer, each)
+            if each.is_narrow:  # PyTorch would make all of them as wide as their parameters first
+                rest[each.index] = {key: value for key, value in rest[each.index].items() if key != each.key}
+        return {**checkpoint, "state": rest}
 
     def finish(_: Any) -> None:
         for group, old, saved in zip(optimizer.param_groups, before, given["param_groups"], strict=True):
             group.update((name, old[name]) for name in old.keys() - saved.keys() if name in known)
-        for p, state, key, wanted in _states(optimizer, given):
-            loaded = optimizer.state[p]
-            if key + SCALE in state:  # codes: the first step reads them, whatever the rule keeps from there on
-                loaded.update((name, state[name].to(p.device, copy=True)) for name in (key, key + SCALE))
-            elif loaded[key].dtype != wanted.dtype:
-                loaded[key] = state[key].to(p.device, wanted.dtype)
+        for each in _states(optimizer, given):
+            _place(optimizer.state[each.parameter], each)
 
     # the first sees what a user's hooks have made of the checkpoint, the second runs before a user's
     hooks = [
@@ -58,25 +80,38 @@ def load(optimizer: RuleOptimizer, checkpoint: Checkpoint) -> None:
             hook.remove()
 
 
-def _check(optimizer: RuleOptimizer, given: Checkpoint) -> None:
-    for p, state, key, wanted in _states(optimizer, given):
-        if state[key].shape != wanted.shape:
-            raise InputError(
-                f"the checkpoint's {key} has the shape {tuple(state[key].shape)} for a parameter of the shape "
-                f"{tuple(p.shape)}; {type(optimizer).__name__} keeps {tuple(wanted.shape)}. Is it of another model?"
-            )
-        scale = state.get(key + SCALE)
-        if scale is not None and scale.numel() != blocks(p):
-            raise InputError(
-                f"the checkpoint's {key + SCALE} has {scale.numel()} scales for a parameter of {p.numel()} elements; "
-                f"{blocks(p)} are needed. Is it damaged?"
-            )
+def _place(state: dict[str, Any], given: _Given) -> None:
+    """Have a parameter's state hold what the checkpoint gives, as the optimizer keeps it."""
+    p, rule, name, key = given.parameter, given.rule, given.name, given.key
+    if given.is_narrow:
+        state[key] = given.value.to(p.device, copy=True)
+    elif state[key].dtype != given.wanted.dtype:
+        state[key] = given.value.to(p.device, given.wanted.dtype)
+    if state[key].shape == p.shape:
+        state[key] = spread.spread_as(state[key], p)
+    storage.keep(rule, name, key, state, p)
 
 
-def _states(optimizer: RuleOptimizer, given: Checkpoint) -> Iterator[tuple[Tensor, Mapping[str, Any], str, Tensor]]:
-    """Of every parameter that has a state in the checkpoint: that state, and each tensor as the rule would begin it.
+def _check(optimizer: RuleOptimizer, given: _Given) -> None:
+    """Raises `InputError` for a state that is none of the parameter's."""
+    key, value = given.key, given.value
+    if value.shape != given.wanted.shape:
+        raise InputError(
+            f"the checkpoint's {key} has the shape {tuple(value.shape)} for a parameter of the shape "
+            f"{tuple(given.parameter.shape)}; {type(optimizer).__name__} keeps {tuple(given.wanted.shape)}. Is it of "
+            "another model?"
+        )
+    if not (value.is_floating_point() or value.is_complex()):
+        raise InputError(
+            f"the checkpoint's {key} is of the type {value.dtype}; {type(optimizer).__name__} loads numbers of "
+            "floating point. Is it of another program?"
+        )
 
-    Raises `InputError` for a state with none of them.
+
+def _states(optimizer: RuleOptimizer, given: Checkpoint) -> Iterator[_Given]:
+    """The states that the checkpoint has of the optimizer's parameters.
+
+    Raises `InputError` for a parameter of which it has others alone.
     """
     for group, saved in zip(optimizer.param_groups, given["param_groups"], strict=False):
         whole, values = optimizer.rule_of({**group, **saved})
@@ -93,4 +128,4 @@ def _states(optimizer: RuleOptimizer, given: Checkpoint) -> Iterator[tuple[Tenso
             like = torch.empty(p.shape, dtype=p.dtype, device="meta")
             for name, key in keys.items():
                 if key in held:
-                    yield p, state, key, fresh(rule, name, like, values)
+                    yield _Given(p, index, rule, name, key, state[key], fresh(rule, name, like, values))

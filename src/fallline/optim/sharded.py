@@ -3,12 +3,15 @@
 A rule that looks at each element alone steps the local shard by its kernel; sums over all parameters are taken over all
 shards. One that takes a tensor's norm runs by its text on the shard, its norms taken over all shards of the tensor. A
 rule for matrices steps the gathered tensor, one at a time, on every process, and each keeps its shard of the result.
+
+Of states in eight bits a process has the codes of its shard, in blocks of its own. What rounds at random draws for the
+shard: other processes draw otherwise, but for those with a replica of it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,13 +20,13 @@ import torch.distributed as dist
 from torch import Tensor, fx
 
 from ..errors import InputError
-from ..kernels import text
+from ..kernels import spread, storage, text
 from ..kernels.reach import Reach, reach
 from ..kernels.stepper import Apart, Stepper
 from ..rules import ops
 from ..rules.rule import Rule
 from ..rules.trace import Graph, Walk, operation, reduces, side_by_side
-from .stand_ins import StandIn, step
+from .stand_ins import step
 
 Groups = tuple[Any, ...]
 """The process groups over which a parameter is sharded, one for each such dimension of its mesh."""
@@ -35,7 +38,7 @@ def on_shards(stepper: Stepper, items: Sequence[Apart]) -> list[Walk]:
     Raises `InputError` for a gradient that is not spread as well.
     """
     for item in items:
-        if not (hasattr(item.parameter, "device_mesh") and hasattr(item.gradient, "device_mesh")):
+        if not (spread.is_spread(item.parameter) and spread.is_spread(item.gradient)):
             raise InputError(
                 f"{stepper.rule.name} was given a parameter and a gradient of which only one is a DTensor; allowed: "
                 "both or none."
@@ -51,7 +54,7 @@ def on_shards(stepper: Stepper, items: Sequence[Apart]) -> list[Walk]:
 
 
 def _by_element(stepper: Stepper, items: Sequence[Apart], groups: Groups) -> Walk:
-    yield from step(stepper, [StandIn(item, _shards(stepper, item), _gradient(item)) for item in items])
+    yield from step(stepper, [(item, _shard(stepper, item, _gradient(item))) for item in items])
     _changed(items)
 
 
@@ -66,20 +69,36 @@ def _changed(items: Sequence[Apart]) -> None:
 
 
 def _by_text(stepper: Stepper, item: Apart, groups: Groups) -> Walk:
-    carried = [item.state[name] for name in stepper.carried]
-    place = stepper.place(item.parameter)
-    mine = text.Item(_shards(stepper, item), _gradient(item), (item.t, *item.numbers), carried, place)
-    after = yield from text.steps(stepper.rule, mine, partial(_over_all, stepper.rule, item.parameter, groups))
+    instead = partial(_over_all, stepper.rule, item.parameter, stepper.place(item.parameter), groups)
+    after = yield from text.steps(stepper.rule, _shard(stepper, item, _gradient(item)), instead)
     item.state.update(zip(stepper.carried, after, strict=True))
 
 
 def _gathered(stepper: Stepper, item: Apart) -> Walk:
-    spread = [item.parameter.detach(), *(item.state[key] for key in stepper.keys)]
-    whole = [_whole(tensor) for tensor in spread]
-    yield from step(stepper, [StandIn(item, whole, _whole(item.gradient))])
-    for tensor, stepped in zip(spread, whole, strict=True):
-        _local(tensor).copy_(_shard_of(stepped, tensor))
+    p: Any = item.parameter.detach()
+    states = [storage.uncoded(stepper.rule, *each, item.state, p) for each in _named(stepper)]
+    mine = _shard(stepper, item, spread.whole(item.gradient))
+    stepped = [
+        spread.whole(tensor).float() if isinstance(held, storage.Coded) else spread.whole(tensor)
+        for tensor, held in zip((p, *states), mine.tensors, strict=True)
+    ]
+    yield from step(stepper, [(item, mine._replace(tensors=stepped, place=stepper.place(item.parameter)))])
+    parts = [spread.part(spread.spread_as(*pair)) for pair in zip(stepped, (p, *states), strict=True)]
+    text.write(stepper.rule, mine, parts)
     _changed([item])
+
+
+def _shard(stepper: Stepper, item: Apart, gradient: Tensor) -> text.Item:
+    """What this process has of a parameter and its states, with a place for random rounding that other shards lack."""
+    p = item.parameter
+    tensors = [spread.part(p), *(storage.held(stepper.rule, *each, item.state) for each in _named(stepper))]
+    carried = [item.state[name] for name in stepper.carried]
+    return text.Item(tensors, gradient, (item.t, *item.numbers), carried, stepper.place(p) + (spread.shard(p) << 32))
+
+
+def _named(stepper: Stepper) -> Iterable[tuple[str, str]]:
+    """The rule's states, with the keys under which an optimizer keeps them."""
+    return zip(stepper.rule.states, stepper.keys, strict=True)
 
 
 def _summed(walk: Walk, groups: Groups) -> Walk:
@@ -93,7 +112,7 @@ def _summed(walk: Walk, groups: Groups) -> Walk:
         sums = yield tuple(_reduced(part, groups) for part in parts)
 
 
-def _over_all(rule: Rule, p: Any, groups: Groups, graph: Graph) -> Mapping[fx.Node, Callable[..., Any]]:
+def _over_all(rule: Rule, p: Any, place: int, groups: Groups, graph: Graph) -> Mapping[fx.Node, Callable[..., Any]]:
     """What a rule's text, run on a shard of `p`, must take of the whole tensor instead."""
     shape = rule.view(p.shape)
     count = math.prod(shape) * (2 if p.is_complex() else 1)
@@ -105,7 +124,7 @@ def _over_all(rule: Rule, p: Any, groups: Groups, graph: Graph) -> Mapping[fx.No
         if node.target in shapes:
             instead[node] = lambda x, value=shapes[node.target]: value
         elif node.target in ops.DRAWS:
-            instead[node] = partial(_drawn, node.target, p)
+            instead[node] = partial(_drawn, node.target, p, place)
         elif node.target is not ops.total and reduces(node):
             instead[node] = partial(_REDUCTIONS[operation(node)], groups=groups, count=count)
     return instead
@@ -144,10 +163,15 @@ _REDUCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _drawn(draw: Callable[..., Tensor], p: Any, like: Tensor, *args: Any) -> Tensor:
-    """A process's part of what is drawn for the whole tensor, which is the same on all."""
-    whole = like.new_empty((*p.shape, *like.shape[p.ndim :]))
-    return _shard_of(draw(whole, *args), p)
+def _drawn(draw: Callable[..., Tensor], p: Any, place: int, like: Tensor, *args: Any) -> Tensor:
+    """A process's part of what would be drawn for the whole tensor."""
+
+    def counted() -> Tensor:
+        whole = (*p.shape, *like.shape[p.ndim :])
+        return spread.part(spread.spread_as(torch.arange(math.prod(whole), device=like.device).view(whole), p))
+
+    with ops.drawn_for(place, counted):
+        return draw(like, *args)
 
 
 def _reduced(value: Any, groups: Groups, op: Any = None) -> Any:
@@ -159,35 +183,8 @@ def _reduced(value: Any, groups: Groups, op: Any = None) -> Any:
 
 
 def _groups(p: Any) -> Groups:
-    return tuple(p.device_mesh.get_group(k) for k, placed in enumerate(p.placements) if not placed.is_replicate())
-
-
-def _shards(stepper: Stepper, item: Apart) -> list[Tensor]:
-    return [_local(tensor) for tensor in (item.parameter.detach(), *(item.state[key] for key in stepper.keys))]
+    return tuple(p.device_mesh.get_group(k) for k in spread.cuts(p))
 
 
 def _gradient(item: Apart) -> Tensor:
-    p: Any = item.parameter
-    g: Any = item.gradient.detach()
-    return _local(g if g.placements == p.placements else g.redistribute(p.device_mesh, p.placements))
-
-
-def _local(tensor: Any) -> Tensor:
-    """This process's part, which shares its memory."""
-    part: Any = tensor.detach().to_local() if hasattr(tensor, "device_mesh") else tensor
-    ready: Tensor = part.wait() if hasattr(part, "wait") else part
-    return ready
-
-
-def _whole(tensor: Any) -> Tensor:
-    whole: Tensor = tensor.detach().full_tensor() if hasattr(tensor, "device_mesh") else tensor
-    return whole
-
-
-def _shard_of(whole: Tensor, tensor: Any) -> Tensor:
-    """The part of a tensor, whole on every process, that this process would hold were it spread as `tensor` is."""
-    from torch.distributed.tensor import distribute_tensor
-
-    if not hasattr(tensor, "device_mesh"):
-        return whole
-    return distribute_tensor(whole, tensor.device_mesh, tensor.placements, src_data_rank=None).to_local()
+    return spread.part(spread.spread_as(item.gradient.detach(), item.parameter))

@@ -13,9 +13,10 @@ from ..errors import InputError
 from ..kernels import storage
 from ..kernels.reach import Reach, reach
 from ..kernels.stepper import Apart, Stepper
+from ..kernels.text import Item
 from ..rules.rule import Rule
 from ..rules.trace import Walk, trace
-from .stand_ins import StandIn, step
+from .stand_ins import step
 
 
 def lazily(stepper: Stepper, item: Apart) -> Walk:
@@ -32,7 +33,9 @@ def _rows(stepper: Stepper, item: Apart) -> Walk:
     whole = [item.parameter.detach(), *(item.state[key] for key in stepper.keys)]
     with torch.no_grad():
         rows = [tensor[named] for tensor in whole]
-    yield from step(stepper, [StandIn(item, rows, gradient.values())])
+    carried = [item.state[name] for name in stepper.carried]
+    mine = Item(rows, gradient.values(), (item.t, *item.numbers), carried, stepper.place(item.parameter))
+    yield from step(stepper, [(item, mine)])
     with torch.no_grad():
         for tensor, stepped in zip(whole, rows, strict=True):
             tensor[named] = stepped

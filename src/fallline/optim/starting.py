@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..kernels.spread import part
+
 if TYPE_CHECKING:
     from .base import RuleOptimizer
 
@@ -33,5 +35,5 @@ def _stands_still(group: Mapping[str, Any]) -> bool:
 
 def _is_zero(gradient: Any) -> bool:
     """Whether this process's part of a gradient is nothing but zeros; a sparse one is none of those asked with."""
-    local: Tensor = gradient.to_local() if hasattr(gradient, "device_mesh") else gradient
+    local = part(gradient)
     return local.layout is torch.strided and not bool(local.any())

@@ -20,6 +20,8 @@ from .ops import traceable
 
 _SMALL = 128
 """Shorter sides are iterated as fast, or faster, in single precision."""
+_SHORT = 1 << 14
+"""Elements of a matrix that is multiplied as fast however the other one lies."""
 
 
 @traceable
@@ -120,7 +122,10 @@ def reordered(x: Tensor, q: Tensor, sq: Tensor) -> Tensor:
     if _is_column(q):
         return x
     order = (q * sq).sum(-2).argsort(stable=True, dim=-1, descending=True)
-    return x.take_along_dim(order.unsqueeze(-1), -2)
+    if x.dim() > 2:  # places among the rows of all matrices: to gather element by element is far slower
+        first = torch.arange(0, order.numel(), order.shape[-1], device=order.device)
+        order = order + first.view(*order.shape[:-1], 1)
+    return x.reshape(-1, x.shape[-1]).index_select(0, order.flatten()).view(x.shape)
 
 
 @traceable
@@ -141,14 +146,18 @@ def projection(like: Tensor, t: float, seed: float, stream: str) -> Tensor:
 @traceable
 def projected(q: Tensor, x: Tensor) -> Tensor:
     """Q^T X, of X as `wide(x)`: the coordinates of its columns in the few columns of Q."""
-    # a few rows times a transposed matrix take a third of the time where those rows are not transposed too
-    return q.mT.contiguous() @ x.mT if x.shape[-2] > x.shape[-1] else q.mT @ x
+    return _laid_out(q.mT, x) @ x.mT if x.shape[-2] > x.shape[-1] else q.mT @ x
 
 
 @traceable
 def lifted(q: Tensor, x: Tensor, like: Tensor) -> Tensor:
     """Q X, transposed where `like` has more rows than columns: back from a projection of `wide(like)`."""
-    return x.mT.contiguous() @ q.mT if like.shape[-2] > like.shape[-1] else q @ x
+    return _laid_out(x.mT, like) @ q.mT if like.shape[-2] > like.shape[-1] else q @ x
+
+
+def _laid_out(few: Tensor, whole: Tensor) -> Tensor:
+    """A few rows, one after another in memory: of a large transposed matrix they take a third of the time then."""
+    return few.contiguous() if whole.numel() > _SHORT else few
 
 
 @traceable

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
-from zlib import crc32
 
-import numpy as np
 import torch
 from torch import fx
+
+from . import draws
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,10 +23,10 @@ def traceable(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        proxy = next((a for a in (*args, *kwargs.values()) if isinstance(a, fx.Proxy)), None)
-        if proxy is not None:
-            recorded: R = proxy.tracer.create_proxy("call_function", call, args, kwargs)  # type: ignore[assignment]
-            return recorded
+        for given in (*args, *kwargs.values()) if kwargs else args:
+            if isinstance(given, fx.Proxy):
+                recorded: R = given.tracer.create_proxy("call_function", call, args, kwargs)  # type: ignore[assignment]
+                return recorded
         return function(*args, **kwargs)
 
     return call
@@ -146,22 +146,27 @@ def stored(x: Any) -> Any:
     return x.to(dtype).to(x.dtype)
 
 
-_DRAWN_FOR: ContextVar[int | Sequence[int]] = ContextVar("drawn_for", default=0)
+Counted = Callable[[], torch.Tensor]
+"""Gives the indices of elements, int64, in the shape of the tensor that has them."""
+
+_DRAWN_FOR: ContextVar[tuple[int | Sequence[int], Counted | None]] = ContextVar("drawn_for", default=(0, None))
 
 
 class drawn_for:  # a context manager of a few instructions: every call of a rule is inside one
-    """`ops.drawn_for(index)`: random draws inside are those of the parameter at that place in its optimizer.
+    """`ops.drawn_for(place)`: random draws inside are those of the parameter at that place in its optimizer.
 
     With several places, of as many parameters stacked along the first dimension: each draws what it would alone.
+    Elements count in the order of their indices, unless they are `counted` otherwise: as they lie in memory, or as they
+    do in a whole of which they are a part.
     """
 
-    __slots__ = ("index", "token")
+    __slots__ = ("said", "token")
 
-    def __init__(self, index: int | Sequence[int]) -> None:
-        self.index = index
+    def __init__(self, place: int | Sequence[int], counted: Counted | None = None) -> None:
+        self.said = place, counted
 
     def __enter__(self) -> None:
-        self.token = _DRAWN_FOR.set(self.index)
+        self.token = _DRAWN_FOR.set(self.said)
 
     def __exit__(self, *_: object) -> None:
         _DRAWN_FOR.reset(self.token)
@@ -172,37 +177,40 @@ def normal(like: Any, t: Any, seed: Any = 0, stream: str = "") -> Any:
     """`ops.normal(like, t, seed, "stream")`: standard normal numbers in the shape of `like`, the same in every run.
 
     What is drawn depends on the step `t`, the `seed` (a number, often a hyper-parameter), the parameter's place in its
-    optimizer and the `stream`, and on nothing else: what draws twice in a step, or is composed with others that draw,
-    gives each its own stream, a name. `ops.rademacher` and `ops.uniform` are called alike.
+    optimizer, the `stream` and the element, and on nothing else: what draws twice in a step, or is composed with others
+    that draw, gives each its own stream, a name. `ops.rademacher` and `ops.uniform` are called alike. In the shape of
+    the parameter they are drawn in the kernel that uses them; in every type, the numbers are those of float32.
     """
-    return _drawn(like, t, seed, stream, torch.Tensor.normal_)
+    return _drawn(like, t, seed, stream, draws.normal)
 
 
 @traceable
 def rademacher(like: Any, t: Any, seed: Any = 0, stream: str = "") -> Any:
     """`ops.rademacher(like, t, seed, "stream")`: -1 or 1, each with probability 1/2; drawn as told at `normal`."""
-    return 2 * _drawn(like, t, seed, stream, lambda x, generator: x.random_(0, 2, generator=generator)) - 1
+    return _drawn(like, t, seed, stream, draws.rademacher)
 
 
 @traceable
 def uniform(like: Any, t: Any, seed: Any = 0, stream: str = "") -> Any:
     """`ops.uniform(like, t, seed, "stream")`: even on [0, 1); drawn as told at `normal`."""
-    return _drawn(like, t, seed, stream, torch.Tensor.uniform_)
+    return _drawn(like, t, seed, stream, draws.uniform)
 
 
 DRAWS = (normal, rademacher, uniform)
 
 
-def _drawn(like: torch.Tensor, t: float, seed: float, stream: str, fill: Callable[..., torch.Tensor]) -> torch.Tensor:
-    index = _DRAWN_FOR.get()
-
-    def one(x: torch.Tensor, place: int) -> torch.Tensor:
-        key = np.random.SeedSequence([int(seed), int(t), place, crc32(stream.encode())]).generate_state(1, np.uint64)
-        return fill(x, generator=torch.Generator(x.device).manual_seed(int(key[0]) >> 1))
-
-    drawn = torch.empty_like(like, memory_format=torch.contiguous_format)
+def _drawn(like: torch.Tensor, t: float, seed: float, stream: str, number: draws.Number) -> torch.Tensor:
     if like.is_meta:
-        return drawn
-    if isinstance(index, int):
-        return one(drawn, index)
-    return torch.stack([one(x, place) for x, place in zip(drawn, index, strict=True)])
+        return torch.empty_like(like, memory_format=torch.contiguous_format)
+    places, counted = _DRAWN_FOR.get()
+
+    def one(place: int, shape: torch.Size) -> torch.Tensor:
+        index = None if counted is None else counted()
+        if index is None or index.numel() != shape.numel():
+            index = torch.arange(shape.numel(), device=like.device)
+        key = draws.mixed(seed, t, place, draws.number_of(stream))
+        return draws.drawn(number, key, index.reshape(-1)).view(shape).to(like.dtype)
+
+    if isinstance(places, int):
+        return one(places, like.shape)
+    return torch.stack([one(place, like.shape[1:]) for place in places])

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
-from torch import fx
+from torch import Tensor, fx
 from torch.fx.proxy import GraphAppendingTracer, TraceError
 
 from ..errors import RuleError
@@ -185,7 +185,7 @@ def replay(
     return tuple(out)
 
 
-Walk = Generator[tuple[Any, ...], tuple[Any, ...], Any]
+Walk = Generator[tuple[Any, ...], Any, Any]
 """A step under way: yields its part of every sum of a round, is sent the sums, and gives what it has made."""
 
 
@@ -231,32 +231,37 @@ def together(walks: Iterable[Walk]) -> list[Any]:
     sums: tuple[Any, ...] | None = None
     while True:
         try:
-            sums = next(step) if sums is None else step.send(sums)
+            sums = step.send(sums)
         except StopIteration as end:
             return [end.value] if len(walks) == 1 else list(end.value)
 
 
 def side_by_side(walks: Iterable[Walk]) -> Walk:
     """Several steps as one, which yields their sums; gives what each of them has made."""
-    under_way: dict[int, tuple[Walk, tuple[Any, ...] | None]] = {k: (step, None) for k, step in enumerate(walks)}
-    done: dict[int, Any] = {}
+    walks = list(walks)
+    done: list[Any] = [None] * len(walks)
+    under_way: dict[int, tuple[Any, ...] | None] = dict.fromkeys(range(len(walks)))
     while under_way:
         parts: dict[int, tuple[Any, ...]] = {}
-        for k, (step, sums) in under_way.items():
+        for k, sums in under_way.items():
             try:
-                parts[k] = next(step) if sums is None else step.send(sums)
+                parts[k] = walks[k].send(sums)
             except StopIteration as end:
                 done[k] = end.value
+        if not parts:
+            break
         # rules of one optimizer may differ in how often they sum; the first round of each is one round
-        count = max(map(len, parts.values()), default=0)
-        mine = tuple(_sum([part[i] for part in parts.values() if i < len(part)]) for i in range(count))
-        whole = (yield mine) if parts else ()
-        under_way = {k: (under_way[k][0], whole[: len(part)]) for k, part in parts.items()}
-    return [done[k] for k in sorted(done)]
+        count = max(map(len, parts.values()))
+        whole = yield tuple(_sum([part[i] for part in parts.values() if i < len(part)]) for i in range(count))
+        under_way = {k: whole[: len(part)] for k, part in parts.items()}
+    return done
 
 
 def _sum(parts: Sequence[Any]) -> Any:
-    return parts[0] if len(parts) == 1 else reduce(operator.add, parts)
+    if len(parts) == 1:
+        return parts[0]
+    home = next((part.device for part in parts if isinstance(part, Tensor)), None)  # there may be several
+    return reduce(operator.add, (part.to(home) if isinstance(part, Tensor) else part for part in parts))
 
 
 @lru_cache(maxsize=None)

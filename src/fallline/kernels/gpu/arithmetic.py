@@ -51,7 +51,7 @@ def power(x, y):
 def tanh(x):
     """The hyperbolic tangent: from exponentials, near zero from its series, which keeps small values' digits."""
     e = tl.exp(-2 * tl.abs(x))
-    far = (1 - e) / (1 + e)
+    far = divide(1 - e, 1 + e)
     square = x * x
     near = tl.abs(x) * (1 - square * (1 / 3 - square * (2 / 15 - square * (17 / 315))))
     size = tl.where(tl.abs(x) < 0.1, near, far)
@@ -61,7 +61,7 @@ def tanh(x):
 @triton.jit
 def modulo(x, y):
     """What a division leaves, with the divisor's sign, as in Python."""
-    return x - tl.floor(x / y) * y
+    return x - tl.floor(divide(x, y)) * y
 
 
 @triton.jit

@@ -6,10 +6,10 @@
   reductions to scalars every block leaves its part in `partials`.
 - `finish(blocks_of, partials, rows)`, a program a row: sums these parts, always in the same order.
 - `along_rows`, `along_columns`, `whole`: reductions that leave a column, a row or one value of each matrix, a program
-  for each row, for each few columns, for each matrix.
+  for some of these. Of columns every block of a matrix's rows leaves its own, which `over_parts` puts together.
 
-`table` is the CPU kernels'; `blocks` (int64) holds the entry of every block, and which of its blocks it is: those of
-its first matrix come first.
+`table` is the CPU kernels'; `blocks` (int64) holds the entry of every program, and which of the entry's programs it is.
+An entry's matrices lie one after another, so that programs count through all of them.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..cpu import BYTES, places
+from ..cpu import places
 from ..extent import Extent
+from ..lowbits import FIRST, PLACE
 from ..operation import Operation, Value
 from ..program import Layout, Load, Pass, Reduction
+from ..vocabulary import DRAWS
+from . import draws
+from .skeletons import ALONG, COLUMNS, EACH, FINISH, HEAD, NUMBERS, PARTS, UPDATE, WAYS, Way
 
 BLOCK = 1024
-ALONG = 256
-"""Columns that a program reduces at a time, along a row or side by side."""
+"""Values of a program of `update`."""
 
 _TEMPLATES = {
     "add": "{0} + {1}",
@@ -33,7 +36,7 @@ _TEMPLATES = {
     "div": "divide({0}, {1})",
     "pow": "power({0}, {1})",
     "mod": "modulo({0}, {1})",
-    "floordiv": "tl.floor({0} / {1})",
+    "floordiv": "tl.floor(divide({0}, {1}))",
     "neg": "-{0}",
     "abs": "tl.abs({0})",
     "sign": "sign({0})",
@@ -59,141 +62,9 @@ _TEMPLATES = {
 
 _CONDITIONS = {"where": (0,), "and": (0, 1), "or": (0, 1), "not": (0,)}
 
-_HEAD = """\
-# Made by Fallline from a rule's text
-import triton
-import triton.language as tl
-
-from fallline.kernels.gpu.arithmetic import (
-    divide, highest, lowest, maximum, minimum, modulo, power, root, sign, summed, tanh,
-)
-"""
-
-_NUMBERS = """
-
-@triton.jit
-def numbers(rows, derived):
-    row = tl.program_id(0).to(tl.int64)
-    at = rows + {columns} * row
-    to = derived + {count} * row
-{body}
-"""
-
-_UPDATE = """
-
-@triton.jit
-def update(table, blocks, derived, partials, ALIGNED: tl.constexpr, BLOCK: tl.constexpr):
-    block = tl.program_id(0).to(tl.int64)
-    entry = table + {width} * tl.load(blocks + 2 * block)
-    given = derived + {count} * tl.load(entry)
-    columns = tl.load(entry + 4)
-    length = {length}
-    each = tl.cdiv(length, BLOCK)
-    matrix = tl.load(blocks + 2 * block + 1) // each
-    start = tl.load(blocks + 2 * block + 1) % each * BLOCK
-    i = start + tl.arange(0, BLOCK)
-    inside = i < length
-{addresses}
-{rounded}
-    if start + BLOCK <= length:  # without a mask, loads and stores are of 16 bytes
-{whole}
-    else:
-{masked}
-"""
-
-_FINISH = """
-
-@triton.jit
-def finish(blocks_of, partials, rows, BLOCK: tl.constexpr):
-    row = tl.program_id(0).to(tl.int64)
-    begin = tl.load(blocks_of + row)
-    end = tl.load(blocks_of + row + 1)
-{body}
-"""
-
-_ALONG_ROWS = """
-
-@triton.jit
-def along_rows(table, blocks, derived, ALONG: tl.constexpr):
-    block = tl.program_id(0).to(tl.int64)
-    entry = table + {width} * tl.load(blocks + 2 * block)
-    given = derived + {count} * tl.load(entry)
-    columns = tl.load(entry + 4)
-    height = tl.load(entry + 2) // columns
-    matrix = tl.load(blocks + 2 * block + 1) // height
-    at = tl.load(blocks + 2 * block + 1) % height
-{addresses}
-{rounded}
-{blanks}
-    for start in range(0, columns, ALONG):
-        j = start + tl.arange(0, ALONG)
-        inside = j < columns
-        i = at * columns + j
-{body}
-{ends}
-"""
-
-_ALONG_COLUMNS = """
-
-@triton.jit
-def along_columns(table, blocks, derived, ALONG: tl.constexpr):
-    block = tl.program_id(0).to(tl.int64)
-    entry = table + {width} * tl.load(blocks + 2 * block)
-    given = derived + {count} * tl.load(entry)
-    columns = tl.load(entry + 4)
-    height = tl.load(entry + 2) // columns
-    each = tl.cdiv(columns, ALONG)
-    matrix = tl.load(blocks + 2 * block + 1) // each
-    at = tl.load(blocks + 2 * block + 1) % each * ALONG + tl.arange(0, ALONG)
-    inside = at < columns
-{addresses}
-{rounded}
-{blanks}
-    for start in range(0, height):
-        i = start * columns + at
-{body}
-{ends}
-"""
-
-_WHOLE = """
-
-@triton.jit
-def whole(table, blocks, derived, ALONG: tl.constexpr):
-    block = tl.program_id(0).to(tl.int64)
-    entry = table + {width} * tl.load(blocks + 2 * block)
-    matrix = tl.load(blocks + 2 * block + 1)
-    at = 0
-    given = derived + {count} * tl.load(entry)
-    columns = tl.load(entry + 4)
-    length = {length}
-{addresses}
-{rounded}
-{blanks}
-    for start in range(0, length, ALONG):
-        i = start + tl.arange(0, ALONG)
-        inside = i < length
-{body}
-{ends}
-"""
-
-_LENGTHS: Mapping[Extent, str] = {
-    "elements": "tl.load(entry + 2)",
-    "rows": "tl.load(entry + 2) // columns",
-    "columns": "columns",
-    "matrix": "1",
-}
-
-_VALUES = {
-    "elements": "tl.load(entry + 2)",
-    "rows": "(tl.load(entry + 2) // columns)",
-    "columns": "columns",
-    "sums": "(tl.cdiv(tl.load(entry + 2), tl.load(entry + 3)) * columns)",
-    "matrix": "1",
-}
-"""How many values of each kind of array a matrix has."""
-
 _REDUCE = {"sum": "summed", "squares": "summed", "max": "highest", "min": "lowest"}
 _BLANK = {"sum": "0.0", "squares": "0.0", "max": 'float("-inf")', "min": 'float("inf")'}
+_FINISHED = {"": "{0}", "root": "tl.sqrt({0})", "mean": "{0} / {1}"}
 _JOIN = {"sum": "{0} + {1}", "squares": "{0} + {1}", "max": "maximum({0}, {1})", "min": "minimum({0}, {1})"}
 
 
@@ -209,11 +80,12 @@ def text(layout: Layout, step: Pass, dtypes: Mapping[str, str], carried: Sequenc
         kernels["update"] = writer.update(made.get("scalar", ()))
     if "scalar" in made:
         kernels["finish"] = writer.finish(made["scalar"])
-    for into, (name, skeleton) in _ALONG.items():
-        if into in made:
-            kernels[name] = writer.along(skeleton, made[into])
+    for into, ways in WAYS.items():
+        for way in ways if into in made else ():
+            kernels[way.name] = writer.along(way, made[into])
     listed = ", ".join(f'"{name}": {name}' for name in kernels)
-    return "".join([_HEAD, *kernels.values(), f"\n\nKERNELS = {{{listed}}}\n"])
+    drawn = draws.TEXT if writer.draws else ""
+    return "".join([HEAD, drawn, *kernels.values(), f"\n\nKERNELS = {{{listed}}}\n"])
 
 
 def has_update(step: Pass) -> bool:
@@ -243,6 +115,7 @@ class _Writer:
         self.stored = {name: f"tl.{dtype}" for name, dtype in dtypes.items()}
         self.precision = "tl.float64" if dtypes["p"] == "float64" else "tl.float32"
         self.operations = {op.name: op for op in step.operations}
+        self.draws = [op for op in step.operations if op.op in DRAWS]
         self.elements = {load.value for load in step.loads} | {op.name for op in step.operations if op.tensor}
         self.derived = derived(step)
         self.column = {name: k for k, name in enumerate(layout.columns)}
@@ -264,15 +137,15 @@ class _Writer:
         for column, value in self.step.keeps:
             lines.append(f"tl.store(at + {self.column[column]}, {self._floating(value, 'n', 'tl.float64')})")
         lines += [f"tl.store(to + {k}, {_n(name)}.to(tl.float64))" for k, name in enumerate(self.derived)]
-        return _NUMBERS.format(
+        return NUMBERS.format(
             columns=len(self.layout.columns), count=self.widths["count"], body=_indented(lines or ["pass"])
         )
 
     def update(self, reductions: Sequence[Reduction]) -> str:
         stores = [value for _, value in self.step.stores]
-        return _UPDATE.format(
+        return UPDATE.format(
             **self.widths,
-            length=_LENGTHS[self.step.extent],
+            each=EACH[self.step.extent],
             addresses=self._addresses({array for array, _ in self.step.stores}),
             rounded=self._rounded(),
             whole=_indented([*self._body(stores, reductions, ""), *self._ends(reductions, "")], 2),
@@ -288,7 +161,8 @@ class _Writer:
         ]
         for array, value in self.step.stores:
             named = self._floating(value, "e", self.precision)
-            lines.append(f"tl.store(a_{array} + i, tl.zeros_like(i).to({self.precision}) + {named}{mask})")
+            place = self._place(array, self.step.extent)
+            lines.append(f"tl.store(a_{array} + {place}, tl.zeros_like(i).to({self.precision}) + {named}{mask})")
         return lines
 
     def _part(self, reduction: Reduction, inside: str) -> str:
@@ -312,32 +186,29 @@ class _Writer:
                 f"made_{k} = {_REDUCE[reduction.op]}(made)",
             ]
             lines.append(f"tl.store(rows + {len(self.layout.columns)} * row + {self.column[reduction.name]}, made_{k})")
-        return _FINISH.format(body=_indented(lines))
+        return FINISH.format(body=_indented(lines))
 
-    def _finished(self, reduction: Reduction, made: str, count: str) -> list[str]:
-        if reduction.finish == "root":
-            return [f"{made} = tl.sqrt({made})"]
-        return [f"{made} = {made} / {count}"] if reduction.finish == "mean" else []
-
-    def along(self, skeleton: str, reductions: Sequence[Reduction]) -> str:
-        side = skeleton is _ALONG_COLUMNS  # one value each for the columns of a program, else one in all
+    def along(self, way: Way, reductions: Sequence[Reduction]) -> str:
+        """A reduction to more than one value of a tensor."""
+        each = EACH[self.step.extent]
         blanks, body, ends = [], [], []
-        count = {"rows": "columns", "columns": "height", "matrix": "length"}[reductions[0].into]
         for k, r in enumerate(reductions):
-            value = f"({self._floating(r.of, 'e', self.precision)}).to(tl.float64)"
-            value = f"{value} * {value}" if r.op == "squares" else value
-            blanks.append(f"made_{k} = tl.full((ALONG,), {_BLANK[r.op]}, tl.float64)")
-            joined = _JOIN[r.op].format(f"made_{k}", value)
+            blanks.append(f"made_{k} = tl.full((DEEP, SIDE), {_BLANK[r.op]}, tl.float64)")
+            joined = _JOIN[r.op].format(f"made_{k}", self._reduced(way, r))
             body.append(f"made_{k} = tl.where(inside, {joined}, made_{k})")
-            ends += [] if side else [f"made_{k} = {_REDUCE[r.op]}(made_{k})"]
-            ends += self._finished(r, f"made_{k}", count)
+            ends.append(f"made_{k} = {_REDUCE[r.op]}(made_{k})")
+            finished = _FINISHED[r.finish].format(f"made_{k}", way.number.format(each=each))
+            if way is COLUMNS and r.finish:  # of several parts, `over_parts` does it
+                finished = f"tl.where(parts == 1, {finished}, made_{k})"
             ends.append(
-                f"tl.store(a_{r.name} + at, made_{k}.to({self.stored[r.name]}){', mask=inside' if side else ''})"
+                f"tl.store(a_{r.name} + {way.target}, ({finished}).to({self.stored[r.name]}), mask=at < several)"
             )
-        values = [r.of for r in reductions]
-        return skeleton.format(
+        values = [] if way is PARTS else [r.of for r in reductions]
+        return ALONG.format(
             **self.widths,
-            length=_LENGTHS[self.step.extent],
+            name=way.name,
+            bounds=_indented([bound.format(each=each) for bound in way.bounds]),
+            source=way.source.format(each=each),
             addresses=self._addresses({r.name for r in reductions}, aligned=False),
             rounded=self._rounded(),
             blanks=_indented(blanks),
@@ -345,22 +216,32 @@ class _Writer:
             ends=_indented(ends),
         )
 
+    def _reduced(self, way: Way, r: Reduction) -> str:
+        """What is reduced, in float64."""
+        if way is PARTS:
+            return f"tl.load(a_{r.name} + i, mask=inside, other={_BLANK[r.op]}).to(tl.float64)"
+        value = f"({self._floating(r.of, 'e', self.precision)}).to(tl.float64)"
+        return f"{value} * {value}" if r.op == "squares" else value
+
     # --- elements -----------------------------------------------------------------------------------------------
 
     def _addresses(self, written: set[str], aligned: bool = True) -> str:
         lines = []
         for name, place in self.places.items():
             if name in written or any(load.array == name for load in self.step.loads):
-                address = f"tl.load(entry + {place}) + matrix * {self._step(name)}"
-                lines.append(f"a_{name} = ({address}).to(tl.pointer_type({self.stored[name]}))")
+                lines.append(f"a_{name} = tl.load(entry + {place}).to(tl.pointer_type({self.stored[name]}))")
                 if aligned:
                     lines += ["if ALIGNED:", f"    a_{name} = tl.multiple_of(a_{name}, 16)"]
         return _indented(lines)
 
-    def _step(self, name: str) -> str:
-        """Bytes from a matrix's values to the next one's."""
+    def _place(self, name: str, extent: Extent) -> str:
+        """Where the pass's value `i` finds its own in an array of an extent."""
         array = next(array for array in self.layout.arrays if array.name == name)
-        return f"{BYTES[self.stored[name].removeprefix('tl.')]} * ({_VALUES[array.kind]})"
+        if extent == self.step.extent and array.kind != "sums":
+            return "i"
+        matrix = f"i // {EACH[self.step.extent]}"
+        beside = f"{matrix} * parts * columns" if array.kind == "sums" else f"{matrix} * columns"
+        return {"rows": "i // columns", "columns": f"{beside} + i % columns", "matrix": matrix}[extent]
 
     def _rounded(self) -> str:
         lines = []
@@ -368,7 +249,24 @@ class _Writer:
             value = f"tl.load(given + {k})"
             cast = f"{value} != 0" if self._boolean(name) else f"{value}.to({self.precision})"
             lines.append(f"{_k(name)} = {cast}")
-        return _indented(lines)
+        return _indented([*lines, *self._keys()])
+
+    def _keys(self) -> list[str]:
+        """Of what is drawn the keys, and which of the parameter's elements is the matrix's first."""
+        if not self.draws:
+            return []
+        lines = [f"origin = tl.load(entry + {self.places[FIRST]})"]
+        for op in self.draws:
+            t, seed = map(self._in_full, op.args[:2])
+            place = f"tl.load(entry + {self.places[PLACE]})"
+            lines.append(f"y_{op.name} = key_of({seed}, {t}, {place}, {int(float(op.args[2]))})")
+        return lines
+
+    def _in_full(self, value: Value) -> str:
+        """A number in float64."""
+        if isinstance(value, str):
+            return f"tl.load(given + {self.derived.index(value)})"
+        return f"tl.full((), {_literal(value)}, tl.float64)"
 
     def _body(self, values: Iterable[Value], reductions: Sequence[Reduction], mask: str) -> list[str]:
         """Loads and operations for some values of the pass."""
@@ -388,16 +286,15 @@ class _Writer:
         return needed
 
     def _load(self, load: Load, mask: str) -> str:
-        place = "i"
-        if load.extent != self.step.extent:
-            place = {"rows": "i // columns", "columns": "i % columns", "matrix": "i * 0"}[load.extent]
-        return f"tl.load(a_{load.array} + {place}{mask}).to({self.precision})"
+        return f"tl.load(a_{load.array} + {self._place(load.array, load.extent)}{mask}).to({self.precision})"
 
     def _boolean(self, value: Value) -> bool:
         operation = self.operations.get(value) if isinstance(value, str) else None
         return operation is not None and operation.boolean
 
     def _operation(self, op: Operation, kind: str, precision: str) -> str:
+        if op in self.draws:
+            return f"{op.op}(y_{op.name}, origin + i).to({precision})"
         args = [
             self._value(a, kind, precision) if self._plain(op, k) else self._floating(a, kind, precision)
             for k, a in enumerate(op.args)
@@ -418,13 +315,6 @@ class _Writer:
         if kind == "n":
             return _n(value)
         return f"e_{value}" if value in self.elements else _k(value)
-
-
-_ALONG: dict[Extent, tuple[str, str]] = {
-    "rows": ("along_rows", _ALONG_ROWS),
-    "columns": ("along_columns", _ALONG_COLUMNS),
-    "matrix": ("whole", _WHOLE),
-}
 
 
 def _n(name: str) -> str:

@@ -12,14 +12,13 @@ from ..stack import Room, Stack
 from ..work import run_with_calls
 from .board import Board
 from .kernel import Kernel
+from .numbers import Rows
 
 
 class DeviceWork:
     """Tensors to step by one form, on a device. In `rows`, numbers that are there already are tensors."""
 
-    def __init__(
-        self, form: Form, table: np.ndarray, rows: Sequence[Sequence[Any]], board: Board, stack: Stack | None = None
-    ) -> None:
+    def __init__(self, form: Form, table: np.ndarray, rows: Rows, board: Board, stack: Stack | None = None) -> None:
         self.form, self.rows, self.board, self.stack = form, rows, board, stack
         self.table = table.reshape(-1, form.width)
 
@@ -32,17 +31,17 @@ class DeviceWork:
         if not isinstance(self.form.steps[0], Kernel):
             self.board.count(carried, self.form.kept)
         if self.stack is None:
-            for step in self.form.steps:
-                if isinstance(step, Kernel):
-                    self._launch(step)
-                elif isinstance(step, tuple):
-                    yield step
+            for columns, kernels in self.form.parts:
+                if columns:
+                    yield columns
+                for kernel in kernels:
+                    self._launch(kernel)
             return
         with room.lend() as lent:
             self.stack.open(lent, self.table)
             yield from run_with_calls(self.form, self.stack, self.table, self.board, self._launch)
 
-    def _launch(self, kernel: Kernel) -> None:
+    def _launch(self, kernel: Any) -> None:
         self.board.send_table(self.table)
         kernel.launch(self.board)
 
@@ -53,7 +52,7 @@ class DeviceWork:
     def receive(self, columns: Sequence[int], sums: Sequence[Any]) -> None:
         """Give all rows what a column comes to over everything that is stepped."""
         for column, total in zip(columns, sums, strict=True):
-            self.board.rows[:, column] = total
+            self.board.rows[:, column] = total  # a number, or a tensor on any device
 
     def carried(self) -> Sequence[list[Any]]:
         """The carried numbers' new values by row, where they stand on the device."""

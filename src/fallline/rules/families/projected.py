@@ -41,7 +41,7 @@ def _galore(
     v = beta2 * v + (1 - beta2) * r**2
     m_hat = m / (1 - beta1**t)
     v_hat = v / (1 - beta2**t)
-    return p - lr * scale * lifted(q, m_hat / (v_hat.sqrt() + eps), p), m, v, q
+    return p - lr * scale * lifted(q, m_hat / (v_hat.sqrt() + eps), g), m, v, q
 
 
 galore = decoupled(
@@ -82,7 +82,7 @@ def _apollo_adamw(
     m_hat = m / (1 - beta1**t)
     v_hat = v / (1 - beta2**t)
     r_tilde = m_hat / (v_hat.sqrt() + eps)
-    u = g * as_wide(r_tilde.norm(dim=-2, keepdim=True) / (r.norm(dim=-2, keepdim=True) + eps), p)
+    u = g * as_wide(r_tilde.norm(dim=-2, keepdim=True) / (r.norm(dim=-2, keepdim=True) + eps), g)
     length = u.norm(dim=(-2, -1), keepdim=True)
     share = where(norm > 0, minimum(growth * norm / length, 1.0), 1.0)
     return p - lr * scale * share * u, m, v, q, share * length

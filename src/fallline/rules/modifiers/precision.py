@@ -40,8 +40,10 @@ def _keeping(text: Callable[..., Any], *, storage: Callable[[Rule, str], Storage
 def state_8bit(step, p, g, *state, **hyper):
     """What the rule remembers of gradients is kept in 8 bits an element, and one byte for each 256 elements.
 
-    Tensors of fewer than 4096 elements keep all of it, and so do averages of weights, and parameters that are spread
-    over processes (FSDP2's shards, tensor parallelism): a warning says so.
+    Tensors of fewer than 4096 elements keep all of it, and so do averages of weights. Of a parameter that is spread
+    over processes (FSDP2's shards, tensor parallelism) each has its shard in 8 bits, unless shards have fewer elements
+    than that in the mean. `state_dict()` gives bfloat16 numbers, exactly those of the 8 bits. So they can be loaded
+    into any number of shards: into as many bit by bit, into others rounded anew.
     """
     return step(p, g, *state, **hyper)
 

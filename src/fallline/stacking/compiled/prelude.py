@@ -14,7 +14,8 @@ from numba import cfunc, float32, int64, njit, void  # noqa: F401
 from numba.extending import intrinsic
 
 from fallline.kernels import memory
-from fallline.kernels.memory import array, exp32, take  # noqa: F401
+from fallline.kernels.arithmetic import exp32
+from fallline.kernels.memory import array, take  # noqa: F401
 
 carray: Any = vars(numba)["carray"]
 pointer: Any = memory.pointer
