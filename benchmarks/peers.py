@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from importlib.util import find_spec
 
 import torch
 from tests.database import PEERS, TWINS
@@ -51,11 +53,19 @@ def peers(rule: str, params: Sequence[torch.Tensor]) -> Iterator[tuple[str, Call
                 yield way, lambda choice=choice: cls(params, **settings, **choice).step
     for peer in PEERS.get(rule, []):
         library = peer.path.partition(".")[0]
+        if library in missing():
+            continue
         for way, choice in peer.paths().items():
             yield (
                 f"{library} {peer.path.rpartition('.')[2]} {way}",
                 lambda peer=peer, choice=choice: _kept(params, peer.make(params, lr=STILL, **choice)),
             )
+
+
+@cache
+def missing() -> list[str]:
+    """The libraries that are not installed."""
+    return [library for library in COLUMNS[3:] if find_spec(library) is None]
 
 
 def column(name: str) -> str:

@@ -87,7 +87,7 @@ class Row:
 def table(rows: list[Row]) -> str:
     """The rows as Markdown, a table a model."""
     parts = []
-    for model in dict.fromkeys(row.model for row in rows):
+    for model in (model for model in MODELS if any(row.model == model for row in rows)):
         unit, scale = ("µs", 1e6) if model == "digits MLP" else ("ms", 1e3)
         tensors = MODELS[model]()
         count = sum(math.prod(shape) for shape in tensors)
@@ -113,7 +113,8 @@ def left_out(rows: list[Row], rules: list[str], models: list[str], longest: floa
         missing = [rule for rule in rules if rule not in measured]
         if missing:
             lines.append(
-                f"- {model}: not measured: {', '.join(missing)} (stopped, or a step takes over {longest:.0f} s)"
+                f"- {model}: not measured: {', '.join(missing)} (stopped, a step takes over {longest:.0f} s, or its "
+                "peers more memory than the machine has)"
             )
     return lines
 
@@ -122,7 +123,7 @@ def verdicts(rows: list[Row], cold: float, cached: float) -> list[str]:
     """Each target, what was reached, and whether it was met."""
     worst = max(rows, key=lambda row: row.ratio)
     adam = [r for r in rows if r.model == "ResNet-18" and r.rule in ADAM_FAMILY and "default" in r.peers]
-    large = [r for r in rows if r.model == "GPT-2 small"]
+    large = [r for r in rows if r.model == "GPT-2 small" and not cost(get(r.rule)).functions]
     lines = [verdict(f"at most {LIMIT_PEER} times the fastest peer, everywhere", worst.ratio, LIMIT_PEER, worst)]
     above = [f"{row.rule} ({row.model}, {row.ratio:.2f})" for row in rows if row.ratio > LIMIT_PEER]
     if above:
@@ -133,7 +134,7 @@ def verdicts(rows: list[Row], cold: float, cached: float) -> list[str]:
         lines.append(verdict(f"Adam family at most {LIMIT_ADAM} times the default path", share, LIMIT_ADAM, slowest))
     if large:
         least = min(large, key=lambda row: row.of_stream)
-        text = f"at least {LIMIT_STREAM:.0%} of the streaming kernel's bandwidth"
+        text = f"at least {LIMIT_STREAM:.0%} of the streaming kernel's bandwidth, where nothing but passes is done"
         lines.append(verdict(text, -least.of_stream, -LIMIT_STREAM, least))
     lines.append(f"- first step cold at most 1.5 s: {cold:.2f} s ({'met' if cold <= 1.5 else 'not met'})")
     lines.append(f"- first step from the cache at most 0.5 s: {cached:.2f} s ({'met' if cached <= 0.5 else 'not met'})")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -37,7 +38,7 @@ LOSERS = 2.0
 """Peers this many times slower than the fastest are timed once and leave."""
 BUDGET = 6.0
 """Seconds for a rule on a model, about."""
-LONGEST = 8.0
+LONGEST = 60.0
 """Seconds a step above which a model is too large for a rule's measurement."""
 COLD = 1.0
 """Seconds above which a step is its own warming-up."""
@@ -54,6 +55,8 @@ class Place:
     repeats: dict[str, tuple[int, int]]
     stream: Callable[[int, int], Callable[[], object]]
     """`stream(length, written)`: moves as many bytes as a step that writes so many of its arrays."""
+    compiled: float = OURS_COMPILED
+    """Seconds that our first step may take on top, to be compiled."""
 
 
 CPU = Place("cpu", nothing, REPEATS, Stream)
@@ -81,14 +84,16 @@ def measure(
 def _row(rule: str, model: str, params: list[torch.Tensor], place: Place) -> Row | None:
     length = sum(p.numel() for p in params)
     our_step = peers.ours(rule, params)
-    if _seconds(our_step, place.wait, OURS_COMPILED) > LONGEST:
+    if _seconds(our_step, place.wait, place.compiled) > LONGEST:
         return None
     alone = {}
     for name, make in peers.peers(rule, params):
         try:
             alone[name] = _seconds(make(), place.wait, COMPILED)
-        except (TypeError, RuntimeError, ValueError, NotImplementedError):
-            continue  # the class has no such way, or not for such tensors
+        except (TypeError, RuntimeError, ValueError, NotImplementedError) as error:
+            # the class has no such way, or not for such tensors
+            print(f"{model} {rule}: without {name}: {str(error)[:200]}", file=sys.stderr)
+            continue
         gc.collect()
     if not alone:
         return None
@@ -147,6 +152,12 @@ def _first_step(cache: str) -> float:
     return float(out.stdout)
 
 
+def bound_memory() -> None:
+    """Have what takes more memory than the machine has fail, and be left out, where it would end the benchmark."""
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    resource.setrlimit(resource.RLIMIT_DATA, (whole, whole))
+
+
 def main() -> None:
     """Measure, print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -156,6 +167,7 @@ def main() -> None:
     parser.add_argument("--go-on", action="store_true", help="keep what an interrupted benchmark has measured")
     parser.add_argument("--page-only", action="store_true", help="write the page of what was measured so far")
     given = parser.parse_args()
+    bound_memory()
     console = Console(stderr=True)
     KEPT.parent.mkdir(exist_ok=True)
     if not (given.go_on or given.page_only):
