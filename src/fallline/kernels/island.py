@@ -34,7 +34,7 @@ class Island:
         entry = list(laid.entry)
         for place, k in laid.places:
             entry[place] = arrays[k].data_ptr()
-        numbers = np.array([*laid.before, *map(float, values[count:]), *laid.blank]).reshape(1, -1)
+        numbers = np.array([[*laid.before, *map(float, values[count:]), *laid.blank]])
         work = Work(laid.form, np.array(entry, np.int64), numbers, laid.blocks, laid.elements)
         for kernel in laid.form.steps:
             work.launch(kernel)

@@ -15,8 +15,9 @@ ApolloRate = Annotated[float, at_least(0), log(1e-2, 10)]
 def apollo(p, g, m, b, d, *, t, lr: ApolloRate = 1.0, beta: Beta1 = 0.9, eps: Epsilon = 1e-4):
     """Divide the average gradient by a diagonal Hessian that obeys the weak secant equation."""
     m_next = m + (1 - beta) / (1 - beta**t) * (g - m)
-    norm = (d**4).sum() ** 0.25 + eps
-    alpha = ((d * (m_next - m)).sum() + (b * d**2).sum()) / norm**4
-    b = b - alpha * d**2
+    s = d**2
+    norm = (s**2).sum() ** 0.25 + eps
+    alpha = ((d * (m_next - m)).sum() + (b * s).sum()) / norm**4
+    b = b - alpha * s
     d = m_next / maximum(b.abs(), 1.0)
     return p - lr * d, m_next, b, d
