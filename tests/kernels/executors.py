@@ -32,6 +32,18 @@ def text_alone():
         yield
 
 
+def assert_threads_change_nothing(trained) -> None:
+    """`trained()` gives the same bits on one, two and three threads."""
+    before, ends = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            ends.append(trained().detach())
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(end, ends[0]) for end in ends)
+
+
 def forms(optimizer) -> list:
     """What the optimizer's parameters are stepped by: a form for kernels, None for the text."""
     return [slot.form for stepper in optimizer._steppers.values() for slot in stepper.slots.values()]
