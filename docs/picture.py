@@ -79,7 +79,7 @@ def _svg(draw: Callable[[Axes], None], paths: Mapping[str, Path]) -> str:
     }
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(3.7, 3.0))
-        draw(figure.add_axes((0.16, 0.15, 0.8, 0.82)))
+        draw(figure.add_axes((0.2, 0.15, 0.76, 0.82)))
         written = io.StringIO()
         figure.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return _themed(written.getvalue())
