@@ -22,8 +22,8 @@ from .program import Apply, Copy, Source
 class Rows(Protocol):
     """Rows of numbers, wherever they are."""
 
-    def read(self, rows: Sequence[int], columns: Sequence[int]) -> list[list[Any]]:
-        """Of each of some columns the numbers of some rows."""
+    def read(self, rows: Sequence[int], column: int) -> list[Any]:
+        """The numbers of some rows in a column."""
 
     def write(self, rows: Sequence[int], column: int, values: Sequence[Any]) -> None:
         """Put numbers there."""
@@ -143,7 +143,7 @@ class Stack:
         for source in step.tensors:
             if source.value not in given:
                 given[source.value] = self._tensor(source)
-        numbers = self._numbers(step, rows)
+        numbers = {source.value: self._numbers(source, rows) for source in step.numbers}
         if not self.lead or (step.call.stacks and all(map(_alike, numbers.values()))):
             for name, several in numbers.items():
                 given[name] = several[0]
@@ -168,13 +168,9 @@ class Stack:
         with ops.drawn_for(self.places[k]):
             return step.call.run(own | {name: several[k % len(several)] for name, several in numbers.items()})
 
-    def _numbers(self, step: Apply, rows: Rows) -> dict[str, list[Any]]:
-        """The numbers that a call takes: of each one for each tensor, or one for all."""
-        place = self.form.program.layout.place
-        found = rows.read(self.distinct, [place[source.place] for source in step.numbers])
-        return {source.value: self._as_taken(source, told) for source, told in zip(step.numbers, found, strict=True)}
-
-    def _as_taken(self, source: Source, numbers: list[Any]) -> list[Any]:
+    def _numbers(self, source: Source, rows: Rows) -> list[Any]:
+        """A number for each tensor, or one for all."""
+        numbers = rows.read(self.distinct, self.form.program.layout.place[source.place])
         if source.extent == "number":
             return [number != 0 for number in numbers] if source.boolean else numbers
         return [torch.as_tensor(number, dtype=self.form.dtype) for number in numbers]

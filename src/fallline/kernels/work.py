@@ -23,10 +23,9 @@ class Held:
     def __init__(self, rows: np.ndarray) -> None:
         self.rows = rows
 
-    def read(self, rows: Sequence[int], columns: Sequence[int]) -> list[list[Any]]:
-        """Of each of some columns the numbers of some rows."""
-        lines = [self.rows[row].tolist() for row in rows]
-        return [[line[column] for line in lines] for column in columns]
+    def read(self, rows: Sequence[int], column: int) -> list[Any]:
+        """The numbers of some rows in a column."""
+        return [self.rows.item(row, column) for row in rows]
 
     def write(self, rows: Sequence[int], column: int, values: Sequence[Any]) -> None:
         """Put numbers there."""

@@ -114,14 +114,11 @@ class Numbers(Sender):
         for column, after in zip(carried, kept, strict=True):
             self.rows[:, column].copy_(self.rows[:, after])
 
-    def read(self, rows: Sequence[int], columns: Sequence[int]) -> list[list[Any]]:
-        """Of each of some columns the numbers of some rows: as the host gave them, else as tensors on the device.
+    def read(self, rows: Sequence[int], column: int) -> list[Any]:
+        """The numbers of some rows in a column: as the host gave them, else as tensors on the device.
 
         The step is the host's only outside of a CUDA graph, whose replays count on.
         """
-        return [self._read(rows, column) for column in columns]
-
-    def _read(self, rows: Sequence[int], column: int) -> list[Any]:
         told = self.host_rows[list(rows), column]
         if column < self.inputs and not np.isnan(told).any() and (column or not capture.is_captured(self.device)):
             return list(told.tolist())
