@@ -11,7 +11,7 @@ from typing import Any
 from ..averages import Kind
 from ..errors import InputError
 from ..problems import Problem
-from ..problems import load as load_problem
+from ..problems.load import asked_for
 from ..rules import Rule
 from ..study.arguments import whole
 from ..study.candidates import load_rule
@@ -69,10 +69,7 @@ def train(
 
     Raises `InputError` before any training for whatever cannot be run, and where `out` holds another ensemble.
     """
-    if isinstance(problem, str):
-        problem = load_problem(problem)
-    elif not hasattr(problem, "fingerprint"):
-        raise InputError(f"problem must be a fallline.Problem or the name of one; it is a {type(problem).__name__}.")
+    problem = asked_for(problem)
     kind, said = read(kind)
     options = {**said, **options}
     chosen = load_rule(rule)

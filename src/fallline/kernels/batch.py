@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,7 @@ class Batch:
         self.board: Board | None = None
         self.form, self.each, self.calls, self.sums = form, form.each, form.program.calls, form.sums
         self.blank = (0.0,) * (len(form.program.layout.columns) - names - self.each * len(form.facts))
+        self.most = _STACKED[form.kind.backend] if self.calls else math.inf
         self.clear()
 
     def clear(self) -> None:
@@ -51,7 +53,7 @@ class Batch:
     @property
     def full(self) -> bool:
         """Whether no further tensor should join those that calls take together."""
-        return self.calls and self.elements >= _STACKED[self.form.kind.backend]
+        return self.elements >= self.most
 
     def stacked(self, place: Callable[[Tensor], int]) -> Stack:
         """The tensors as a stack, for calls; `place(p)` is a parameter's place in the optimizer."""

@@ -14,6 +14,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -76,7 +77,12 @@ _SELDOM = ("roots.py", "draws.py")
 def _support(text: str) -> str:
     """What a kernel depends on besides its own text: the loads and stores it is built from, and what it names."""
     named = (name for name in _SELDOM if f"fallline.kernels.{name.removesuffix('.py')} " in text)
-    return "".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in (*_SUPPORT, *named))
+    return "".join(map(_source, (*_SUPPORT, *named)))
+
+
+@lru_cache(maxsize=None)
+def _source(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
 def _write(path: Path, text: str) -> Path:

@@ -57,7 +57,7 @@ class Slot:
         """Of further matrices, with the distance of the gradient's address in bytes."""
         self.blocks = 0
         self.facts: tuple[float, ...] = ()
-        self.memory: dict[Form, list[Tensor]] = {}
+        self.memory: list[Tensor] = []
 
     def stands(self, p: Tensor, state: Mapping[str, object], keeps: bool) -> bool:
         """Whether the parameter and, if it `keeps` any, its states still lie where and as they did."""
@@ -102,14 +102,11 @@ class Slot:
         """Memory for the vectors that passes hand on; with calls it is made for all tensors of a shape together."""
         if form.program.calls:
             return []
-        if form not in self.memory:
-            cut = geometry(form, self.view)
-            sizes = {name: cut.matrices * cut.sizes[name] for name in form.temporaries}
-            device = form.kind.device
-            self.memory[form] = [
-                torch.empty(size, dtype=form.dtypes[name], device=device) for name, size in sizes.items()
-            ]
-        return [tensor.data_ptr() for tensor in self.memory[form]]
+        cut, device = geometry(form, self.view), form.kind.device
+        sizes = {name: cut.matrices * cut.sizes[name] for name in form.temporaries}
+        made = [torch.empty(size, dtype=form.dtypes[name], device=device) for name, size in sizes.items()]
+        self.memory += made
+        return [tensor.data_ptr() for tensor in made]
 
 
 def slot(

@@ -94,7 +94,7 @@ class Stack:
         self.values: dict[str, Any] = dict(self.seen)
 
     def _is_seen(self, name: str, tensor: Tensor) -> bool:
-        return name != "g" and name not in self.form.reduced and self._computable(tensor) is tensor
+        return name != "g" and self._computable(tensor) is tensor
 
     def renew(self, gradients: Sequence[Tensor]) -> None:
         """Begin another step of the same tensors, with their new gradients."""

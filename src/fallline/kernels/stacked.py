@@ -177,7 +177,7 @@ def _in_step(walks: Sequence[Walk]) -> Walk:
     while going:
         for k in list(going):
             try:
-                sums[k] = next(walks[k]) if sums[k] is None else walks[k].send(sums[k])
+                sums[k] = walks[k].send(sums[k])
             except StopIteration as end:
                 done[k] = end.value
                 going.remove(k)

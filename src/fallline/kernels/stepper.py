@@ -24,6 +24,7 @@ from .operation import UnknownOperation
 from .plan import plan
 from .slot import Slot
 from .slot import slot as make_slot
+from .spread import is_spread
 from .stack import Room
 from .work import Work
 
@@ -133,7 +134,7 @@ class Stepper:
             batch.members.append((slot, g, row))
             if carried and (slot.length or batch.sums):
                 batch.carriers.append((state, row))
-            if batch.calls and batch.full:
+            if batch.full:
                 form = None  # the next tensor begins another stack
 
     def steps(self) -> list[Walk]:
@@ -212,7 +213,7 @@ class Stepper:
 
 def _is_plain(tensor: Tensor) -> bool:
     """Whether the tensor is neither sparse nor spread over processes (a `DTensor`)."""
-    return tensor.layout is torch.strided and not hasattr(tensor, "device_mesh")
+    return tensor.layout is torch.strided and not is_spread(tensor)
 
 
 def _counts(rule: Rule) -> bool:

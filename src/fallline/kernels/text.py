@@ -57,7 +57,7 @@ def steps(rule: Rule, item: Item, instead: Instead | None = None) -> Walk:
     while True:
         with torch.no_grad(), np.errstate(all="ignore"), drawn_for(item.place, counted), stored_in(p.dtype):
             try:
-                parts = next(step) if sums is None else step.send(sums)
+                parts = step.send(sums)
             except StopIteration as end:
                 out = end.value
                 break

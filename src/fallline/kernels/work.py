@@ -50,17 +50,7 @@ class Work:
 
     def run(self, room: Room) -> Iterator[tuple[int, ...]]:
         """Do it all. Yields columns wherever these are to be summed over all rows, before it goes on."""
-        if self.stack is None:
-            for columns, kernels in self.form.parts:
-                if columns:
-                    yield columns
-                for kernel in kernels:
-                    self.launch(kernel)
-            return
-        with room.lend() as lent:
-            table = self.table.reshape(-1, self.form.width)
-            self.stack.open(lent, table)
-            yield from run_with_calls(self.form, self.stack, table, Held(self.rows), self.launch)
+        return run(self.form, self.stack, room, self.table, Held(self.rows), self.launch)
 
     def launch(self, kernel: Any) -> None:
         """Run a pass."""
@@ -92,26 +82,36 @@ class Work:
         return list(self.rows[:, self.form.kept].tolist())
 
 
-def run_with_calls(
-    form: Form, stack: Stack, table: np.ndarray, rows: Rows, launch: Callable[[Any], None]
+def run(
+    form: Form, stack: Stack | None, room: Room, table: np.ndarray, rows: Rows, launch: Callable[[Any], None]
 ) -> Iterator[tuple[int, ...]]:
-    """Do the steps of a form with calls, `launch` its passes."""
-
-    def do(steps: Sequence[Any]) -> None:
-        with torch.no_grad(), ops.drawn_for(stack.places if stack.lead else stack.places[0]):
-            for step in steps:
-                if isinstance(step, Apply):
-                    stack.apply(step, table, rows)
-                elif isinstance(step, Copy):
-                    stack.copy(step)
-                else:
-                    launch(step)
-                    stack.forget(step.writes)
-
-    try:
-        for columns, steps in form.parts:
+    """Do the steps of a form, `launch` its passes; yields the columns of its rounds."""
+    if stack is None:
+        for columns, kernels in form.parts:
             if columns:
                 yield columns
-            do(steps)
-    finally:
-        stack.close()
+            for kernel in kernels:
+                launch(kernel)
+        return
+    table = table.reshape(-1, form.width)
+    with room.lend() as lent:
+        stack.open(lent, table)
+        try:
+            for columns, steps in form.parts:
+                if columns:
+                    yield columns
+                _do(steps, stack, table, rows, launch)
+        finally:
+            stack.close()
+
+
+def _do(steps: Sequence[Any], stack: Stack, table: np.ndarray, rows: Rows, launch: Callable[[Any], None]) -> None:
+    with torch.no_grad(), ops.drawn_for(stack.places if stack.lead else stack.places[0]):
+        for step in steps:
+            if isinstance(step, Apply):
+                stack.apply(step, table, rows)
+            elif isinstance(step, Copy):
+                stack.copy(step)
+            else:
+                launch(step)
+                stack.forget(step.writes)

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from ..errors import InputError
+from ..kernels.spread import is_spread
 from ..rules.trace import trace
 from .base import RuleOptimizer
 
@@ -67,7 +68,7 @@ class InBackward:
                 f"({'a sum over all parameters' if trace(rule).rounds else 'and then a second one'})."
             )
         several = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
-        if several and not all(hasattr(p, "device_mesh") for p in group["params"]):
+        if several and not all(is_spread(p) for p in group["params"]):
             raise InputError(
                 "with several processes, only parameters sharded by `fully_shard` can step in the backward pass: "
                 "DistributedDataParallel sums gradients after this."

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import InputError
+from ..kernels.spread import is_spread
 from ..rules.rule import Rule
 from . import replicas
 from .base import RuleOptimizer
@@ -94,7 +95,7 @@ class CurvatureOptimizer(RuleOptimizer):
     def _trained(self) -> list[Tensor]:
         """The parameters that an estimate is made for."""
         params = [p for group in self.param_groups for p in group["params"] if p.requires_grad]
-        if any(hasattr(p, "device_mesh") for p in params):
+        if any(is_spread(p) for p in params):
             raise InputError(
                 f"{type(self).__name__} makes no estimates for parameters that are spread over processes (DTensor)."
             )

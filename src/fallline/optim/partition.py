@@ -39,7 +39,7 @@ def over_processes(walk: Walk, group: Any, device: torch.device) -> Walk:
     while True:
         if not done:
             try:
-                parts = next(walk) if sums is None else walk.send(sums)
+                parts = walk.send(sums)
             except StopIteration as end:
                 made, done, parts = end.value, True, ()
         count = int(reduced([len(parts)], dist.ReduceOp.MAX, group, device)[0])

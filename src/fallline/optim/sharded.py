@@ -106,7 +106,7 @@ def _summed(walk: Walk, groups: Groups) -> Walk:
     sums: tuple[Any, ...] | None = None
     while True:
         try:
-            parts = next(walk) if sums is None else walk.send(sums)
+            parts = walk.send(sums)
         except StopIteration as end:
             return end.value
         sums = yield tuple(_reduced(part, groups) for part in parts)

@@ -35,6 +35,15 @@ def load(spec: str, data: Path | str | None = None, target: str | None = None) -
     return problem
 
 
+def asked_for(problem: Problem | str) -> Problem:
+    """The problem, or that which `load` finds by its name. Raises `InputError` for what is neither."""
+    if isinstance(problem, str):
+        return load(problem)
+    if not hasattr(problem, "fingerprint"):
+        raise InputError(f"problem must be a fallline.Problem or the name of one; it is a {type(problem).__name__}.")
+    return problem
+
+
 def _found(spec: str, data: Path | str | None, target: str | None) -> tuple[Problem, str]:
     """The problem, and the name by which it is found again from any directory."""
     path = Path(spec).expanduser().absolute()

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..averages import Kind
-from ..errors import InputError
 from ..problems import Problem
-from ..problems import load as load_problem
+from ..problems.load import asked_for
 from ..rules import Rule
 from ..schedules import Schedules
 from ..training import train as train_trials
@@ -94,10 +93,7 @@ def compare(
     Ctrl-C keeps what is trained and returns what is finished as a result that is not `complete`. Raises `InputError`
     before any training for whatever cannot be run, `RecordError` for a record that cannot be used.
     """
-    if isinstance(problem, str):
-        problem = load_problem(problem)
-    elif not hasattr(problem, "fingerprint"):
-        raise InputError(f"problem must be a fallline.Problem or the name of one; it is a {type(problem).__name__}.")
+    problem = asked_for(problem)
     practice = Practice(
         schedule=schedule,
         average=average,

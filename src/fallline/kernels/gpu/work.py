@@ -9,7 +9,7 @@ import numpy as np
 
 from ..form import Form
 from ..stack import Room, Stack
-from ..work import run_with_calls
+from ..work import run
 from .board import Board
 from .kernel import Kernel
 from .numbers import Rows
@@ -30,16 +30,7 @@ class DeviceWork:
         self.board.send_rows(self.rows, inputs, carried, self.form.kept)
         if not isinstance(self.form.steps[0], Kernel):
             self.board.count(carried, self.form.kept)
-        if self.stack is None:
-            for columns, kernels in self.form.parts:
-                if columns:
-                    yield columns
-                for kernel in kernels:
-                    self._launch(kernel)
-            return
-        with room.lend() as lent:
-            self.stack.open(lent, self.table)
-            yield from run_with_calls(self.form, self.stack, self.table, self.board, self._launch)
+        return run(self.form, self.stack, room, self.table, self.board, self._launch)
 
     def _launch(self, kernel: Any) -> None:
         self.board.send_table(self.table)

@@ -12,7 +12,7 @@ from rich.progress import TextColumn, TimeElapsedColumn
 
 from ...errors import InputError
 from ...problems import Problem
-from ...problems import load as load_problem
+from ...problems.load import asked_for
 from ...progress import Bar, left
 from ...rules import Rule
 from ...training.sweep import sweep
@@ -50,10 +50,7 @@ def lr_range(
     what was swept and returns it as a result that is not `complete`. Raises `InputError` before any training for
     whatever cannot be run.
     """
-    if isinstance(problem, str):
-        problem = load_problem(problem)
-    elif not hasattr(problem, "fingerprint"):
-        raise InputError(f"problem must be a fallline.Problem or the name of one; it is a {type(problem).__name__}.")
+    problem = asked_for(problem)
     chosen = load_rule(rule)
     used = _settings(chosen, settings or {})
     rates = _rates(chosen, low, high, whole("steps", steps, _FEWEST))
